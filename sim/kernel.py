@@ -1,0 +1,161 @@
+"""What a layer asks of the hardware: contractions for the arrays, lane work for the vector unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One spatial axis of a sliding window: output o and tap t read input o·stride + t·dilation - pad.
+
+    Inputs outside [0, size) are zeros. `pad` is the padding before the first input (negative crops);
+    the padding behind the last one follows from `out`.
+    """
+
+    size: int
+    out: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+
+    def coordinates(self, start: int, count: int) -> NDArray[np.int64]:
+        """Return the input coordinate of each (output, tap), shape (count, kernel); out-of-range ones kept."""
+        outputs = np.arange(start, start + count)[:, None] * self.stride
+        return outputs + np.arange(self.kernel)[None, :] * self.dilation - self.pad
+
+    def touched(self, start: int, count: int) -> int:
+        """Return how many distinct inputs the outputs [start, start + count) read."""
+        return _touched(self, start, count)
+
+
+@lru_cache(maxsize=65536)
+def _touched(axis: Axis, start: int, count: int) -> int:
+    read = axis.coordinates(start, count).ravel()
+    return int(np.unique(read[(read >= 0) & (read < axis.size)]).size)
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The canonical loop nest: `groups` independent products output[M,N] = input[M,K] · right[K,N].
+
+    M runs over batch x output positions, K over channels x kernel taps (channel outermost), N over the
+    filters of a group. The input is read through the window that `axes` describe; without axes it is a
+    plain matrix. `right` is stored parameters, or another activation where `right_is` says "input".
+
+    Shapes: input (groups, batch, channels, *sizes), right (groups, K, N), output (groups, M, N).
+    """
+
+    name: str
+    filters: int
+    channels: int
+    batch: int = 1
+    groups: int = 1
+    axes: tuple[Axis, ...] = ()
+    right_is: str = "weight"
+
+    @property
+    def positions(self) -> int:
+        """Output positions of one image."""
+        return prod(axis.out for axis in self.axes)
+
+    @property
+    def taps(self) -> int:
+        """Kernel taps a channel."""
+        return prod(axis.kernel for axis in self.axes)
+
+    @property
+    def m(self) -> int:
+        """Rows of one product: batch x output positions."""
+        return self.batch * self.positions
+
+    @property
+    def n(self) -> int:
+        """Columns of one product."""
+        return self.filters
+
+    @property
+    def k(self) -> int:
+        """Length of the reduction: channels x taps."""
+        return self.channels * self.taps
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, those with padding zeros included, as published MAC counts do."""
+        return self.groups * self.m * self.n * self.k
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(groups, batch, channels, *sizes)."""
+        return (self.groups, self.batch, self.channels, *(axis.size for axis in self.axes))
+
+    @property
+    def input_elements(self) -> int:
+        """Input elements that at least one multiply-accumulate reads."""
+        window = prod(axis.touched(0, axis.out) for axis in self.axes)
+        return self.groups * self.batch * self.channels * window
+
+    @property
+    def right_elements(self) -> int:
+        """Elements of the right operand."""
+        return self.groups * self.k * self.n
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the output."""
+        return self.groups * self.m * self.n
+
+    def gather(self, m: slice, k: slice) -> NDArray[np.int64]:
+        """Return which flat input element of a group each (row, reduction index) reads; -1 is a padding zero.
+
+        Shape (len(m), len(k)). This is im2col as an index, without moving any data.
+        """
+        rows, reduction = np.arange(m.start, m.stop), np.arange(k.start, k.stop)
+        image, position = rows // self.positions, rows % self.positions
+        channel, tap = reduction // self.taps, reduction % self.taps
+        flat = image[:, None] * self.channels + channel[None, :]
+        outside = np.zeros(flat.shape, dtype=bool)
+        for index, axis in enumerate(self.axes):
+            inner = self.axes[index + 1 :]
+            o = (position // prod(a.out for a in inner)) % axis.out
+            t = (tap // prod(a.kernel for a in inner)) % axis.kernel
+            at = o[:, None] * axis.stride + t[None, :] * axis.dilation - axis.pad
+            outside |= (at < 0) | (at >= axis.size)
+            flat = flat * axis.size + at
+        flat[outside] = -1
+        return flat
+
+    def compute(self, inputs: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the product by plain numpy, shape (groups, M, N): the oracle of every mapping."""
+        index = self.gather(slice(0, self.m), slice(0, self.k))
+        columns = np.where(index < 0, 0, inputs.reshape(self.groups, -1)[:, index])
+        return np.asarray(columns @ right)
+
+
+@dataclass(frozen=True)
+class VectorWork:
+    """Lane work without multiply-accumulate arrays: pooling, activations, norms, additions, data movement.
+
+    `operations` counts lane operations (one a lane and cycle), by kind, as ("add", 1000); pure data
+    movement has none and still reads and writes. Element counts are those of whole tensors.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: int
+    operations: tuple[tuple[str, int], ...] = ()
+    weights: int = 0
+
+    @property
+    def lane_operations(self) -> int:
+        """All operations, of every kind."""
+        return sum(count for _, count in self.operations)
+
+
+Kernel = Contraction | VectorWork

@@ -1,0 +1,41 @@
+"""Find bundled files by name: architectures, workloads, energy tables. An explicit path always wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sim.errors import ConfigError, Problem, unknown
+
+_HERE = Path(__file__).resolve().parent
+SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy"}
+"""Kind of file to its folder below the library root."""
+
+
+def root() -> Path:
+    """Return the folder that holds `arch_configs` and `workloads`: beside `sim` in a checkout, inside it in a wheel."""
+    beside = _HERE.parent
+    return beside if (beside / "pyproject.toml").is_file() else _HERE / "library_files"
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all bundled files of `kind`, sorted."""
+    return sorted(path.stem for path in (root() / SHELVES[kind]).glob("*.yaml"))
+
+
+def find(kind: str, name: str, beside: Path | None = None) -> Path:
+    """Return the file called `name`: a path as it stands, else beside the file that asks, else from the library.
+
+    Raises ConfigError with the nearest name where there is none.
+    """
+    looks_like_path = "/" in name or name.endswith((".yaml", ".yml"))
+    candidates = [Path(name)] if looks_like_path else []
+    if beside is not None:
+        candidates += [beside / name, beside / f"{name}.yaml"]
+    if not looks_like_path:
+        candidates.append(root() / SHELVES[kind] / f"{name}.yaml")
+    for candidate in candidates:
+        if candidate.exists() and (looks_like_path or candidate.is_file()):
+            return candidate
+    if looks_like_path:
+        raise ConfigError(Problem("no such file", file=name))
+    raise ConfigError(Problem(unknown(kind, name, names(kind)) + f" (or give a path to a {kind} file)"))
