@@ -22,7 +22,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        key = "" if self.key and place.endswith(f"--set {self.key}") else self.key
+        return ": ".join(part for part in (place, key, self.message) if part)
 
 
 class ConfigError(TiletickError):

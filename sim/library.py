@@ -39,3 +39,8 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
     if looks_like_path:
         raise ConfigError(Problem("no such file", file=name))
     raise ConfigError(Problem(unknown(kind, name, names(kind)) + f" (or give a path to a {kind} file)"))
+
+
+def shown(path: Path) -> str:
+    """Return how errors call `path`: bundled files by their place in the library, others as they are."""
+    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)

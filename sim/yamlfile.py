@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -92,11 +92,9 @@ def dotted(path: Path_) -> str:
 
 def _holds(data: Any, path: Path_) -> bool:
     for key in path:
-        if isinstance(data, dict) and key in data:
+        try:
             data = data[key]
-        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
-            data = data[key]
-        else:
+        except (KeyError, IndexError, TypeError):
             return False
     return True
 
@@ -153,9 +151,12 @@ def _scalar(node: yaml.Node) -> Any:
     return text
 
 
-def read(path: Path) -> Document:
-    """Return the Document in `path`. ConfigError where it cannot be read, is no YAML, or repeats a key."""
-    file = str(path)
+def read(path: Path, shown: str | None = None) -> Document:
+    """Return the Document in `path`, called `shown` in errors.
+
+    Raises ConfigError where it cannot be read, is no YAML, or repeats a key.
+    """
+    file = shown or str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except IsADirectoryError:
@@ -207,16 +208,19 @@ def in_order(problems: list[Problem]) -> list[Problem]:
 
 
 def _problem(model: type[BaseModel], document: Document, path: Path_, item: Any) -> Problem:
-    location = tuple(key for key in item["loc"] if not str(key).startswith(("function-", "constrained-")))
-    where, value = (*path, *location), item.get("input")
-    kind = item["type"]
+    location, value, kind = item["loc"], item.get("input"), item["type"]
+    where = (*path, *_without_tags(location, document.data, path))
     if kind == "extra_forbidden":
         owner = _model_at(model, location[:-1])
         message = unknown("key", location[-1], owner.model_fields if owner else [])
     elif kind == "missing":
         message = f"missing key '{location[-1]}'"
     elif kind == "literal_error":
-        message = _choice(value, item["ctx"]["expected"])
+        message = _choice("value", value, item["ctx"]["expected"])
+    elif kind == "union_tag_invalid":
+        message = _choice("kind", item["ctx"]["tag"], item["ctx"]["expected_tags"])
+    elif kind == "union_tag_not_found":
+        message = "missing key 'kind'"
     elif kind in ("value_error", "assertion_error"):
         message = str(item["ctx"]["error"])
     elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
@@ -227,11 +231,21 @@ def _problem(model: type[BaseModel], document: Document, path: Path_, item: Any)
     return document.problem(where, message)
 
 
-def _choice(value: Any, expected: str) -> str:
-    choices = re.findall(r"'([^']*)'", expected)
-    guess = nearest(value, choices)
-    hint = f"; did you mean '{guess}'?" if guess else ";"
-    return f"unknown value '{value}'{hint} choose from: {', '.join(choices)}"
+def _choice(what: str, value: Any, expected: str) -> str:
+    return unknown(what, value, re.findall(r"'([^']*)'", expected) or re.findall(r"\w+", expected))
+
+
+def _without_tags(location: Path_, data: Any, path: Path_) -> Path_:
+    """Return `location` without the names of union members, which stand in no file."""
+    for key in path:
+        data = data[key]
+    keys: list[str | int] = []
+    for index, key in enumerate(location):
+        inside = isinstance(data, list) or (isinstance(data, dict) and key in data)
+        if inside or index == len(location) - 1:
+            keys.append(key)
+            data = data[key] if inside and not (isinstance(data, list) and not isinstance(key, int)) else None
+    return tuple(keys)
 
 
 def _kind(value: Any) -> str:
@@ -241,27 +255,26 @@ def _kind(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return f"'{value}'" if isinstance(value, str) else f"{str(value).lower() if isinstance(value, bool) else value}"
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
 
 
 def _model_at(model: type[BaseModel], location: Path_) -> type[BaseModel] | None:
     """Return the schema that rules the keys at `location` inside `model`."""
-    current: Any = model
+    candidates = [model]
     for key in location:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            current = _inner(current)
-            continue
-        current = get_type_hints(current).get(str(key))
-    current = _inner(current)
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+        tagged = [m for m in candidates if key in _tags(m)]
+        held = [m.model_fields[str(key)].annotation for m in candidates if str(key) in m.model_fields]
+        candidates = tagged or ([found for a in held for found in _schemas(a)] if held else candidates)
+    return candidates[0] if candidates else None
 
 
-def _inner(annotation: Any) -> Any:
-    """Return the schema inside Optional, dict and list annotations."""
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()
+
+
+def _schemas(annotation: Any) -> list[type[BaseModel]]:
+    """Return the schemas inside Optional, dict, list and union annotations."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _inner(argument)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return None
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _schemas(argument)]

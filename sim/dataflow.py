@@ -1,0 +1,64 @@
+"""What a systolic dataflow is: which dimension lies where, and what a fold of it costs in time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sim.registry import Registry
+
+if TYPE_CHECKING:
+    from sim.arch import Systolic
+
+Dim = Literal["m", "n", "k"]
+
+
+@dataclass(frozen=True)
+class FoldTiming:
+    """When the folds of an array may follow each other, in cycles. All equal folds of a tile share one.
+
+    A fold loads (weights, where they are stationary), then streams operands, and ends when its last
+    output is out. Counted from the fold's first streamed operand: the next fold's load may start after
+    `after_load`, its stream after `after_stream`; the last output is out after `tail`.
+    """
+
+    load: int
+    stream: int
+    after_load: int
+    after_stream: int
+    tail: int
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one fold's stream to the next one's, when nothing else waits."""
+        return max(self.after_stream, self.after_load + self.load)
+
+    def total(self, folds: int) -> int:
+        """Return the cycles of `folds` folds in a row, first accepted operand to last output."""
+        return self.load + (folds - 1) * self.interval + self.tail
+
+
+class Dataflow(ABC):
+    """A systolic dataflow: `row` and `col` lie on the array, `stream` flows through it.
+
+    The operand without the `stream` dimension is stationary. One object a file in `dataflows/`.
+    """
+
+    name: str
+    title: str
+    row: Dim
+    col: Dim
+    stream: Dim
+
+    @abstractmethod
+    def timing(self, array: Systolic, stream: int) -> FoldTiming:
+        """Return the timing of a fold that streams `stream` operands, by the knobs of `array`."""
+
+    @property
+    def stationary(self) -> str:
+        """The operand that stays in the PEs while the others stream."""
+        return {"m": "weight", "n": "input", "k": "output"}[self.stream]
+
+
+DATAFLOWS: Registry[Dataflow] = Registry("dataflow", "sim.dataflows")
