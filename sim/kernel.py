@@ -37,6 +37,11 @@ class Axis:
 
 @lru_cache(maxsize=65536)
 def _touched(axis: Axis, start: int, count: int) -> int:
+    first = start * axis.stride - axis.pad
+    last = first + (count - 1) * axis.stride + (axis.kernel - 1) * axis.dilation
+    gapless = axis.dilation == 1 or axis.kernel == 1
+    if gapless and (axis.stride <= axis.kernel or count == 1):
+        return max(0, min(last, axis.size - 1) - max(first, 0) + 1)
     read = axis.coordinates(start, count).ravel()
     return int(np.unique(read[(read >= 0) & (read < axis.size)]).size)
 
@@ -59,6 +64,13 @@ class Contraction:
     groups: int = 1
     axes: tuple[Axis, ...] = ()
     right_is: str = "weight"
+    biased: bool = False
+    """Whether accumulation starts from a stored value per filter instead of zero; adds nothing to `macs`."""
+
+    @property
+    def bias_elements(self) -> int:
+        """Elements of the bias: one a filter and group."""
+        return self.groups * self.filters if self.biased else 0
 
     @property
     def positions(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class Op(Strict):
     """Fewest and most inputs (None: any number)."""
     fusible: ClassVar[bool] = False
     """Whether it can run element by element behind the array op that feeds it, without a trip to memory."""
+
+    @classmethod
+    def examples(cls) -> list[tuple[Self, tuple[Shape, ...]]]:
+        """Return a few operators of this kind with input shapes, on which the contract tests run."""
+        raise NotImplementedError
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shapes of the outputs."""

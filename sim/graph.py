@@ -1,0 +1,114 @@
+"""A network as the rest of the package sees it: named operators in an executable order, and their tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sim.kernel import Kernel
+from sim.op import Array, Op, Shape, random_integers
+from sim.yamlfile import Strict
+
+Weights = dict[str, dict[str, Array]]
+"""Layer name, then parameter name, to its values."""
+
+
+class Published(Strict):
+    """What the network's authors or a named implementation state; a string is rounded, as '4.1 G'."""
+
+    parameters: int | str | None = None
+    macs: int | str | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer: an operator, the tensors it reads and makes, and their shapes."""
+
+    name: str
+    op_name: str
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The work of this layer, in order."""
+        return self.op.kernels(self.input_shapes)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of this layer."""
+        return self.op.macs(self.input_shapes)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained parameters of this layer."""
+        return self.op.parameters(self.input_shapes)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network. `nodes` are in an order in which every tensor is made before it is read."""
+
+    name: str
+    inputs: Mapping[str, Shape]
+    nodes: tuple[Node, ...]
+    digest: str
+    """SHA-256 of the resolved layers: equal digests are equal networks, however they were written."""
+    title: str = ""
+    source: str = ""
+    published: Published = field(default_factory=Published)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The values that the file's `params` ended up with."""
+
+    @cached_property
+    def tensors(self) -> dict[str, Shape]:
+        """Every tensor by name, the inputs first, to its shape."""
+        made = {t: s for node in self.nodes for t, s in zip(node.outputs, node.output_shapes, strict=True)}
+        return {**self.inputs, **made}
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors that no layer reads, in the order in which they are made."""
+        read = {tensor for node in self.nodes for tensor in node.inputs}
+        return tuple(tensor for tensor in self.tensors if tensor not in read)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained parameters of the whole network."""
+        return sum(node.parameters for node in self.nodes)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole network: convolutions, linear layers and matrix products."""
+        return sum(node.macs for node in self.nodes)
+
+    def random_weights(self, seed: int = 0) -> Weights:
+        """Return small integer weights for every layer that has any; the same seed, the same weights."""
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.nodes) or 1)
+        weights: Weights = {}
+        for index, node in enumerate(self.nodes):
+            shapes = node.op.weight_shapes(node.input_shapes)
+            for offset, (name, shape) in enumerate(shapes.items()):
+                values = random_integers(shape, int(seeds[index]) + offset)
+                weights.setdefault(node.name, {})[name] = values
+        return weights
+
+    def evaluate(self, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
+        """Return every tensor by name, computed layer by layer with the operators' numpy references.
+
+        `inputs` holds an array of the stated shape for each of the graph's inputs.
+        """
+        tensors = dict(inputs)
+        for node in self.nodes:
+            arguments = [tensors[name] for name in node.inputs]
+            results = node.op.reference(arguments, weights.get(node.name, {}))
+            tensors.update(zip(node.outputs, results, strict=True))
+        return tensors

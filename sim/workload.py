@@ -1,0 +1,153 @@
+"""Workloads: a YAML file or an inline form, with overrides, to a Graph with every shape known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sim import inline as inline_forms
+from sim import library
+from sim.blocks import Expansion, Layer, Scope, unknown_name
+from sim.errors import ConfigError, Problem, unknown
+from sim.expressions import resolve
+from sim.graph import Graph, Node, Published
+from sim.op import Shape
+from sim.wiring import Wiring
+from sim.yamlfile import Document, Strict, check, in_order, read
+
+
+class Block(Strict):
+    """A group of layers under one name; a parameter of null must be given where the block is used."""
+
+    params: dict[str, Any] = {}
+    layers: list[dict[str, Any]]
+
+
+class Workload(Strict):
+    """A workload file: inputs, and layers that are operators or blocks; any value may be an expression."""
+
+    name: str
+    title: str = ""
+    source: str = ""
+    published: Published = Published()
+    params: dict[str, Any] = {}
+    inputs: dict[str, list[Any]]
+    blocks: dict[str, Block] = {}
+    layers: list[dict[str, Any]]
+
+
+def open_workload(text: str, overrides: Mapping[str, object] = {}) -> Graph:
+    """Return the Graph that `text` means: an inline form such as gemm:64x64x64, a bundled name, or a path."""
+    return inline(text, overrides) if inline_forms.is_inline(text) else load(text, overrides)
+
+
+def load(name_or_path: str, overrides: Mapping[str, object] = {}) -> Graph:
+    """Return the Graph in a workload file, found by name in the library or by path.
+
+    `overrides` sets a param (`batch` or `params.batch`) or a key of a layer (`layers.conv1.stride`).
+    Raises ConfigError with every problem of the file, in order.
+    """
+    path = library.find("workload", name_or_path)
+    return _graph(read(path), path, overrides)
+
+
+def inline(text: str, overrides: Mapping[str, object] = {}) -> Graph:
+    """Return the Graph of one layer that an inline form describes; ConfigError where it is malformed."""
+    return _graph(inline_forms.document(text), None, overrides)
+
+
+def _graph(document: Document, path: Path | None, overrides: Mapping[str, object]) -> Graph:
+    file, problems = check(Workload, document)
+    if file is None:
+        raise ConfigError(*in_order(problems))
+    if path is not None and file.name != path.stem:
+        message = f"must be the name of its file, '{path.stem}', not '{file.name}'"
+        problems.append(document.problem(("name",), message))
+    document, of_layers, wrong = _override(document, overrides)
+    root = Scope()
+    root.values = _params(document, problems)
+    inputs = _inputs(document, root.values, problems)
+    expansion = Expansion(document, root, of_layers)
+    wiring = Wiring(expansion.layers, inputs)
+    problems += [*wrong, *_unused(of_layers, expansion.layers), *expansion.problems, *wiring.problems]
+    if not document.data["layers"]:
+        problems.append(document.problem(("layers",), "holds no layer"))
+    if problems:
+        raise ConfigError(*in_order(list(dict.fromkeys(problems))))
+    return Graph(
+        name=file.name, inputs=inputs, nodes=tuple(wiring.nodes), title=file.title, source=file.source,
+        digest=_digest(inputs, wiring.nodes, expansion.layers), published=file.published, params=root.values,
+    )  # fmt: skip
+
+
+def _override(
+    document: Document, overrides: Mapping[str, object]
+) -> tuple[Document, dict[str, dict[str, Any]], list[Problem]]:
+    """Return the document with its params set, the values set on layers, and what could not be set."""
+    of_layers: dict[str, dict[str, Any]] = {}
+    problems = []
+    params = document.data.get("params", {})
+    for key, value in overrides.items():
+        layer, _, name = key.removeprefix("layers.").rpartition(".")
+        param = key.removeprefix("params.")
+        if key.startswith("layers.") and layer:
+            of_layers.setdefault(layer, {})[name] = value
+        elif param in params:
+            document = document.with_override(("params", param), value)
+        else:
+            message = unknown("key", param, [*params, "layers.NAME.KEY"])
+            problems.append(Problem(message, file=f"--set {key}"))
+    return document, of_layers, problems
+
+
+def _unused(of_layers: Mapping[str, dict[str, Any]], layers: Mapping[str, Layer]) -> list[Problem]:
+    return [
+        Problem(unknown_name("layer", name, list(layers)), file=f"--set layers.{name}.{key}")
+        for name, values in of_layers.items()
+        if name not in layers
+        for key in values
+    ]
+
+
+def _params(document: Document, problems: list[Problem]) -> dict[str, Any]:
+    """Return the value of each param; one may be an expression over those before it."""
+    values: dict[str, Any] = {}
+    for key, written in document.data.get("params", {}).items():
+        values[key] = written
+        try:
+            values[key] = resolve(written, values)
+        except ValueError as error:
+            problems.append(document.problem(("params", key), str(error)))
+        if written is None:
+            message = f"has no value: give it one with --set {key}=..."
+            problems.append(document.problem(("params", key), message))
+    return values
+
+
+def _inputs(document: Document, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for name, written in document.data["inputs"].items():
+        try:
+            shapes[name] = _shape(resolve(written, values))
+        except ValueError as error:
+            problems.append(document.problem(("inputs", name), str(error)))
+            shapes[name] = ()
+    return shapes
+
+
+def _shape(sizes: list[Any]) -> Shape:
+    for size in sizes:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"expected positive integers, not {size!r} in {sizes}")
+    if not sizes:
+        raise ValueError("expected the shape of the tensor, not an empty list")
+    return tuple(sizes)
+
+
+def _digest(inputs: Mapping[str, Shape], nodes: list[Node], layers: Mapping[str, Layer]) -> str:
+    written = [[n.name, n.op_name, list(n.inputs), layers[n.name].parameters] for n in nodes]
+    text = json.dumps([dict(inputs), written], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
