@@ -417,7 +417,7 @@ def test_an_unknown_table_names_the_nearest() -> None:
 def test_questions_a_table_cannot_answer() -> None:
     table, file = TABLES["45nm"], TABLES["45nm"].file
     formats = "bf16, fp16, fp32, fp8, int16, int32, int4, int8"
-    cases = [
+    cases: list[tuple[Callable[[], object], str]] = [
         (lambda: table.mac("int8", "int9", "int32"), f"operations: unknown format 'int9'; "
          f"did you mean 'int8'? choose from: {formats}"),
         (lambda: table.mac("bf16", "bf16", "int32"),
