@@ -1,0 +1,116 @@
+"""Contract of every registered operator: whatever joins the registry is tested on its own examples."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+
+from sim.kernel import Contraction, VectorWork
+from sim.op import OPS, Op, Shape, random_integers
+
+KINDS = {"add", "mul", "max", "exp", "div", "sqrt", "tanh", "erf"}
+ALL = [
+    (f"{name}-{index}", op, shapes)
+    for name in OPS
+    for index, (op, shapes) in enumerate(OPS[name].examples())
+]
+
+
+def over(cases):
+    return pytest.mark.parametrize(
+        ("op", "shapes"), [pytest.param(op, shapes, id=name) for name, op, shapes in cases]
+    )
+
+
+def is_contraction(op: Op, shapes: tuple[Shape, ...]) -> bool:
+    return any(isinstance(kernel, Contraction) for kernel in op.kernels(shapes))
+
+
+contract = over(ALL)
+contractions = over([case for case in ALL if is_contraction(*case[1:])])
+batched = over(
+    [(name, op, shapes) for name, op, shapes in ALL
+     if type(op) not in (OPS["matmul"], OPS["reshape"]) and len({shape[0] for shape in shapes}) == 1]
+)  # fmt: skip
+
+
+def arrays(op: Op, shapes: tuple[Shape, ...]) -> tuple[list, dict]:
+    inputs = [random_integers(shape, seed) for seed, shape in enumerate(shapes)]
+    sizes = op.weight_shapes(shapes)
+    return inputs, {name: random_integers(size, 50 + n) for n, (name, size) in enumerate(sizes.items())}
+
+
+@contract
+def test_the_reference_makes_the_shapes_that_are_inferred(op: Op, shapes: tuple[Shape, ...]) -> None:
+    inputs, weights = arrays(op, shapes)
+    assert tuple(result.shape for result in op.reference(inputs, weights)) == op.infer(shapes)
+
+
+@contractions
+def test_products_assembled_plus_bias_equal_the_reference(op: Op, shapes: tuple[Shape, ...]) -> None:
+    kernels = [kernel for kernel in op.kernels(shapes) if isinstance(kernel, Contraction)]
+    inputs, weights = arrays(op, shapes)
+    operands = op.operands(inputs, weights)
+    for kernel, (left, right) in zip(kernels, operands, strict=True):
+        assert left.reshape(kernel.input_shape).size == left.size
+        assert right.shape == (kernel.groups, kernel.k, kernel.n)
+    products = [kernel.compute(*pair) for kernel, pair in zip(kernels, operands, strict=True)]
+    result = op.assemble(products, shapes)
+    if "bias" in weights:
+        channel_axis = -1 if type(op) is OPS["linear"] else 1
+        result = np.moveaxis(np.moveaxis(result, channel_axis, -1) + weights["bias"], -1, channel_axis)
+    np.testing.assert_array_equal(result, op.reference(inputs, weights)[0])
+
+
+@contractions
+def test_contractions_read_each_stored_weight_once(op: Op, shapes: tuple[Shape, ...]) -> None:
+    kernels = [kernel for kernel in op.kernels(shapes) if isinstance(kernel, Contraction)]
+    stored = op.weight_shapes(shapes)
+    used = sum(kernel.right_elements for kernel in kernels if kernel.right_is == "weight")
+    assert used == prod(stored.get("weight", (0,)))
+    assert all(kernel.bias_elements == prod(stored.get("bias", (0,))) for kernel in kernels)
+
+
+@contract
+def test_lane_work_reads_and_writes_whole_tensors(op: Op, shapes: tuple[Shape, ...]) -> None:
+    for kernel in op.kernels(shapes):
+        if isinstance(kernel, VectorWork):
+            assert kernel.inputs == tuple(map(prod, shapes))
+            assert kernel.outputs == sum(map(prod, op.infer(shapes)))
+            assert kernel.weights == op.parameters(shapes)
+            assert {kind for kind, _ in kernel.operations} <= KINDS
+            assert all(count > 0 for _, count in kernel.operations)
+
+
+@contract
+def test_a_fusible_operator_keeps_its_only_input_s_shape(op: Op, shapes: tuple[Shape, ...]) -> None:
+    if op.fusible:
+        assert op.infer(shapes) == shapes[:1] and len(shapes) == 1
+        assert all(isinstance(kernel, VectorWork) for kernel in op.kernels(shapes))
+
+
+@contract
+def test_equal_operators_are_equal_keys(op: Op, shapes: tuple[Shape, ...]) -> None:
+    assert hash(op) == hash(op.model_copy()) and op == op.model_copy()
+    assert op.kernels(shapes) == op.model_copy().kernels(shapes)
+
+
+@batched
+def test_the_batch_scales_macs_and_leaves_the_parameters(op: Op, shapes: tuple[Shape, ...]) -> None:
+    double = tuple((2 * shape[0], *shape[1:]) for shape in shapes)
+    assert op.macs(double) == 2 * op.macs(shapes)
+    assert op.parameters(double) == op.parameters(shapes)
+
+
+def test_every_operator_of_the_format_is_there() -> None:
+    assert list(OPS) == [
+        "adaptive_avgpool", "add", "avgpool", "batchnorm", "channel_shuffle", "concat", "conv1d", "conv2d",
+        "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "flatten", "gelu",
+        "global_avgpool", "groupnorm", "hardsigmoid", "hardswish", "identity", "instancenorm", "layernorm",
+        "leaky_relu", "linear", "matmul", "maxpool", "mul", "pad", "pixel_shuffle", "pixel_unshuffle", "relu",
+        "relu6", "reshape", "resize", "scale", "sigmoid", "silu", "softmax", "split", "sub", "tanh",
+        "transpose",
+    ]  # fmt: skip
+    assert OPS["dropout"] is OPS["identity"] and OPS["swish"] is OPS["silu"]
