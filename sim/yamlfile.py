@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sim.errors import ConfigError, Problem, nearest, unknown
+from sim.errors import ConfigError, Problem, unknown
 
 Path_ = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)

@@ -1,0 +1,101 @@
+"""Units that take a job for a known number of cycles: the off-chip channel, the vector unit, the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import simpy
+
+from sim import arch
+from sim.hardware.unit import Job, Unit
+from sim.plan import Broadcast, Load, Process, Reduce, Store
+
+
+class _Mover(Unit):
+    """Waits, is busy, and is done some latency later."""
+
+    def cost(self, job: Job) -> tuple[int, int]:
+        """Return the cycles for which the job occupies the unit, and the latency behind them."""
+        raise NotImplementedError
+
+    def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
+        """Hold the unit for the job's cycles; its result is there after the latency."""
+        yield from self.wait(job.waits)
+        job.start = int(self.env.now)
+        if job.on_start:
+            job.on_start()
+        busy, latency = self.cost(job)
+        self.catch_up(job.shift)
+        begin = job.start + job.shift
+        self.book_waits(job, job.waits, begin)
+        self.book(job, begin, "wait_dependency")
+        self.book(job, begin + busy, "compute")
+        if busy:
+            yield self.env.timeout(busy)
+        job.released.fire(int(self.env.now))
+        self.finish(job, latency)
+
+
+class ChannelUnit(_Mover):
+    """The off-chip channel: transfers in the order of the plan, whole bursts, reads after a latency.
+
+    The order is static, so that time is a max-plus function of every duration: more bandwidth can never
+    make a plan slower. Writes are posted: they are done when the channel has taken them.
+    """
+
+    kind = "channel"
+
+    def __init__(
+        self, env: simpy.Environment, name: str, finish: Callable[[Job], None], chip: arch.Arch
+    ) -> None:
+        super().__init__(env, name, finish)
+        channel = arch.channel(chip)
+        assert channel is not None  # the engine builds one only where memory is bounded
+        self.channel, self.chip = channel, chip
+
+    def cost(self, job: Job) -> tuple[int, int]:
+        """Return the cycles on the channel, or at the buffer's port where that is narrower."""
+        step = job.step
+        assert isinstance(step, Load | Store)  # the engine sends nothing else
+        operand = step.operand if isinstance(step, Load) else "output"
+        busy = self.channel.cycles(step.bytes)
+        port = self.chip.buffers[self.chip.buffer_of(operand)].bandwidth
+        if port is not None:
+            busy = max(busy, -(-step.bytes // port))
+        waited = any(cause == "wait_dependency" and signal.time == job.start for signal, cause in job.waits)
+        if waited:
+            job.done.dependency_until = job.start
+        return busy, self.channel.latency if isinstance(step, Load) else 0
+
+
+class VectorUnit(_Mover):
+    """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""
+
+    kind = "vector"
+
+    def __init__(
+        self, env: simpy.Environment, name: str, finish: Callable[[Job], None], vector: arch.Vector
+    ) -> None:
+        super().__init__(env, name, finish)
+        self.vector = vector
+
+    def cost(self, job: Job) -> tuple[int, int]:
+        """Return the lane cycles and the latency."""
+        assert isinstance(job.step, Process)  # the engine sends nothing else
+        return job.step.cycles, self.vector.latency
+
+
+class LinkUnit(_Mover):
+    """The wires between arrays: bytes at a rate, after a latency."""
+
+    kind = "link"
+
+    def __init__(self, env: simpy.Environment, name: str, finish: Callable[[Job], None], link: arch.Link) -> None:
+        super().__init__(env, name, finish)
+        self.link = link
+
+    def cost(self, job: Job) -> tuple[int, int]:
+        """Return the cycles that the bytes take, and the latency."""
+        assert isinstance(job.step, Broadcast | Reduce)  # the engine sends nothing else
+        return -(-job.step.bytes // self.link.bandwidth), self.link.latency

@@ -1,0 +1,182 @@
+"""What all timed units share: jobs in a queue, served in order, signals between them, and their ledger."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+import simpy
+
+from sim.plan import Step
+from sim.timeline import Ledger
+
+Wait = tuple["Signal", str]
+"""A signal, and the cause under which waiting for it is booked."""
+
+
+class Signal:
+    """Something that happens once. `shift` moves its time where the engine has skipped loop iterations."""
+
+    __slots__ = ("_then", "dependency_until", "fired", "shift", "time", "waiting")
+
+    def __init__(self, shift: int = 0) -> None:
+        self.fired = False
+        self.time = 0
+        self.shift = shift
+        self.dependency_until = 0
+        self.waiting: list[simpy.Event] = []
+        self._then: list[Callable[[], None]] = []
+
+    def fire(self, now: int) -> None:
+        """Let it happen now."""
+        self.fired, self.time = True, now
+        for call in self._then:
+            call()
+        for event in self.waiting:
+            event.succeed()
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call back when it happens, at once if it has."""
+        if self.fired:
+            call()
+        else:
+            self._then.append(call)
+
+    def seen(self, shift: int) -> int:
+        """Return its time as a job with `shift` sees it."""
+        return self.time + min(self.shift, shift)
+
+
+class Record:
+    """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
+
+    __slots__ = ("complete", "first", "jobs", "parent", "pending", "skipped")
+
+    def __init__(self, parent: Record | None, first: int) -> None:
+        self.parent, self.first = parent, first
+        self.jobs: list[Job] = []
+        self.skipped: list[tuple[str, int, str, int]] = []
+        self.pending = 0
+        self.complete: simpy.Event | None = None
+
+    def chain(self) -> list[Record]:
+        """Return this record and those of the loops around it."""
+        return [self, *(self.parent.chain() if self.parent else [])]
+
+
+class Job:
+    """One step on one unit: what it waits for, when it started, ended and let go of its operands."""
+
+    __slots__ = (
+        "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
+        "unit", "waits",
+    )  # fmt: skip
+
+    def __init__(
+        self, step: Step, layer: int, waits: list[Wait], shift: int, sequence: int, records: list[Record]
+    ) -> None:
+        self.step, self.layer, self.waits, self.shift = step, layer, waits, shift
+        self.sequence, self.records = sequence, records
+        self.done, self.released = Signal(shift), Signal(shift)
+        self.start = self.end = 0
+        self.unit = ""
+        self.booked: list[tuple[str, int]] = []
+        self.on_start: Callable[[], None] | None = None
+
+
+    def times(self) -> tuple[int, int, int]:
+        """Return start, end and release, iterations that were skipped before it included."""
+        return self.start + self.shift, self.end + self.shift, self.released.time + self.shift
+
+
+class Unit:
+    """A queue of jobs, served in order. Subclasses say in `serve` what a job takes."""
+
+    kind = "unit"
+
+    def __init__(self, env: simpy.Environment, name: str, finish: Callable[[Job], None]) -> None:
+        self.env, self.name, self._finish = env, name, finish
+        self.queue: deque[Job] = deque()
+        self.ledger = Ledger()
+        self.jumps: list[tuple[int, int]] = []
+        self.current: Job | None = None
+        self.blocked_on: str = ""
+        self._shift = 0
+        self._wake: simpy.Event | None = None
+        env.process(self._run())
+
+    def submit(self, job: Job) -> None:
+        """Put a job at the end of the queue."""
+        job.unit = self.name
+        self.queue.append(job)
+        if self._wake is not None:
+            self._wake.succeed()
+            self._wake = None
+
+    def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
+        """Take a job from its start to the moment at which the next one may begin."""
+        raise NotImplementedError
+
+    def _run(self) -> Generator[simpy.Event, Any, None]:
+        while True:
+            while not self.queue:
+                self._wake = self.env.event()
+                yield self._wake
+            self.current = job = self.queue.popleft()
+            yield from self.serve(job)
+            self.current = None
+
+    def wait(self, waits: list[Wait]) -> Generator[simpy.Event, Any, None]:
+        """Wait until all signals have fired, in order."""
+        for signal, cause in waits:
+            if not signal.fired:
+                event = self.env.event()
+                signal.waiting.append(event)
+                self.blocked_on = cause
+                yield event
+        self.blocked_on = ""
+
+    def catch_up(self, shift: int) -> int:
+        """Move the ledger over iterations that the engine skipped up to `shift`; return by how much it moved."""
+        if shift <= self._shift:
+            return 0
+        moved = sum(amount for after, amount in self.jumps if self._shift < after <= shift)
+        self.ledger.until += moved
+        self._shift = shift
+        return moved
+
+    def book(self, job: Job, until: int, cause: str, layer: int | None = None) -> None:
+        """Give the cycles up to `until` (seen with the job's shift) to a cause."""
+        amount = self.ledger.advance(until, job.layer if layer is None else layer, cause)
+        if amount:
+            job.booked.append((cause, amount))
+
+    def book_waits(self, job: Job, waits: list[Wait], limit: int) -> None:
+        """Book the time from where the ledger stands to each signal, dependencies told apart."""
+        for signal, cause in waits:
+            seen = signal.seen(job.shift)
+            if seen > self.ledger.until:
+                if signal.dependency_until:
+                    behind = signal.dependency_until + min(signal.shift, job.shift)
+                    self.book(job, min(behind, limit), "wait_dependency")
+                self.book(job, min(seen, limit), cause)
+
+    def finish(self, job: Job, delay: int) -> None:
+        """Let the job be done `delay` cycles from now."""
+        if delay <= 0:
+            self._end(job)
+        else:
+            timeout = self.env.timeout(delay)
+            assert timeout.callbacks is not None  # a fresh timeout has them
+            timeout.callbacks.append(lambda _: self._end(job))
+
+    def _end(self, job: Job) -> None:
+        job.end = int(self.env.now)
+        job.done.fire(job.end)
+        self._finish(job)
+
+    def close(self, end: int, shift: int) -> None:
+        """Book the rest of the run as idle."""
+        self.catch_up(shift)
+        self.ledger.advance(end, -1, "idle")

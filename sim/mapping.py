@@ -1,0 +1,236 @@
+"""How a contraction is cut for a chip: tiles, loop order, what stays on chip, and what that needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+from sim.arch import OPERANDS, Arch
+from sim.dataflow import Dim
+from sim.errors import CapacityError, MappingError
+from sim.kernel import Axis, Contraction
+
+RELEVANT: dict[str, tuple[Dim, Dim]] = {"weight": ("n", "k"), "input": ("m", "k"), "output": ("m", "n")}
+"""The dimensions that each operand of output[M,N] = input[M,K] · weight[K,N] spans."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Tile sizes in elements, tile loops from outermost to innermost, and where each operand is held.
+
+    `hold[operand]` is the number of tile loops outside the scope in which the operand stays on chip: 0
+    keeps it for the whole layer, 3 for one tile. Groups are cut into tiles of `g`, outside all loops.
+    `packed` groups lie block-diagonally on the array at once. Several arrays divide `split` of a tile.
+    """
+
+    m: int
+    n: int
+    k: int
+    g: int = 1
+    order: tuple[Dim, Dim, Dim] = ("m", "n", "k")
+    hold: tuple[tuple[str, int], ...] = (("weight", 3), ("input", 3), ("output", 2))
+    packed: int = 1
+    lowering: str = "im2col"
+    split: Dim | None = None
+
+    def level(self, operand: str) -> int:
+        """Return the number of tile loops outside the scope of `operand`."""
+        return dict(self.hold)[operand]
+
+    def inside(self, operand: str) -> tuple[Dim, ...]:
+        """Return the tile loops inside the scope of `operand`: along them it is held whole."""
+        return self.order[self.level(operand) :]
+
+    def tile(self, dim: Dim) -> int:
+        """Return the tile size along `dim`."""
+        return int(getattr(self, dim))
+
+
+@dataclass(frozen=True)
+class Run:
+    """`count` equal tiles of `size` behind each other; each reads `window` inputs of a channel."""
+
+    count: int
+    size: int
+    window: int = 0
+    inner: tuple[Run, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def runs(total: int, size: int) -> tuple[Run, ...]:
+    """Return the tiles of `size` that cover `total`, the last one smaller where it must be."""
+    full, rest = divmod(total, size)
+    return tuple(Run(count, s) for count, s in ((full, size), (1, rest)) if count and s)
+
+
+@lru_cache(maxsize=4096)
+def row_runs(batch: int, axes: tuple[Axis, ...], size: int) -> tuple[Run, ...]:
+    """Return the tiles of M: whole images, or cuts of each image; with the inputs a channel they read."""
+    positions = prod(axis.out for axis in axes)
+    whole = window(axes, 0, positions)
+    if size >= positions:
+        images = runs(batch, size // positions)
+        return tuple(Run(r.count, r.size * positions, r.size * whole) for r in images)
+    cuts: list[Run] = []
+    for start in range(0, positions, size):
+        stop = min(start + size, positions)
+        cut = Run(1, stop - start, window(axes, start, stop))
+        if cuts and (cuts[-1].size, cuts[-1].window) == (cut.size, cut.window):
+            cut = Run(cuts.pop().count + 1, cut.size, cut.window)
+        cuts.append(cut)
+    return tuple(cuts) if batch == 1 else (Run(batch, positions, whole, tuple(cuts)),)
+
+
+def window(axes: tuple[Axis, ...], start: int, stop: int) -> int:
+    """Return how many inputs of a channel are loaded for output positions [start, stop) of an image.
+
+    Positions count in raster order. A cut across rows of an axis loads the touched rows whole.
+    """
+    if not axes:
+        return 1
+    inner = prod(axis.out for axis in axes[1:])
+    first, last = start // inner, (stop - 1) // inner
+    if first == last:
+        return axes[0].touched(first, 1) * window(axes[1:], start - first * inner, stop - first * inner)
+    return axes[0].touched(first, last - first + 1) * prod(axis.touched(0, axis.out) for axis in axes[1:])
+
+
+def flat(tiles: tuple[Run, ...]) -> list[tuple[int, int, int]]:
+    """Return (count, size, window) of the tiles without nesting, counts multiplied out."""
+    return [
+        (run.count * count, size, read)
+        for run in tiles
+        for count, size, read in (flat(run.inner) if run.inner else [(1, run.size, run.window)])
+    ]
+
+
+def tile_count(tiles: tuple[Run, ...]) -> int:
+    """Return how many tiles there are."""
+    return sum(count for count, _, _ in flat(tiles))
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A contraction cut by a mapping: the tiles along each dimension and the sizes of operand tiles."""
+
+    kernel: Contraction
+    mapping: Mapping
+
+    def runs(self, dim: Dim) -> tuple[Run, ...]:
+        """Return the tiles along `dim`."""
+        if dim == "m":
+            return row_runs(self.kernel.batch, self.kernel.axes, self.mapping.m)
+        return runs(getattr(self.kernel, dim), self.mapping.tile(dim))
+
+    def count(self, dim: Dim) -> int:
+        """Return the number of tiles along `dim`."""
+        return tile_count(self.runs(dim))
+
+    @property
+    def group_runs(self) -> tuple[Run, ...]:
+        """The tiles of groups."""
+        return runs(self.kernel.groups, self.mapping.g)
+
+    def loads(self, operand: str) -> int:
+        """Return how often a scope of `operand` opens in the layer."""
+        outside = self.mapping.order[: self.mapping.level(operand)]
+        return tile_count(self.group_runs) * prod(self.count(dim) for dim in outside)
+
+    def largest(self, operand: str) -> int:
+        """Return the elements of the largest tile of `operand` that is held at once."""
+        inside, kernel = self.mapping.inside(operand), self.kernel
+        if operand == "input":
+            tiles = flat(self.runs("m"))
+            reads = sum(c * w for c, _, w in tiles) if "m" in inside else max(w for _, _, w in tiles)
+            whole = kernel.batch * window(kernel.axes, 0, kernel.positions)
+            reads = min(reads, whole) if "m" in inside else reads
+            depth = kernel.k if "k" in inside else self.mapping.k
+            return self.mapping.g * reads * channels(kernel, depth)
+        sizes = (getattr(kernel, d) if d in inside else min(self.mapping.tile(d), getattr(kernel, d))
+                 for d in RELEVANT[operand])  # fmt: skip
+        return self.mapping.g * prod(sizes)
+
+
+def channels(kernel: Contraction, depth: int) -> int:
+    """Return the channels that `depth` reduction steps read (whole channels, or taps of one)."""
+    return -(-depth // kernel.taps)
+
+
+def needs(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> dict[str, int]:
+    """Return the bytes that each operand needs on chip at once, all of its slots together.
+
+    Outputs are held as partial sums. Operands in `on_chip` live in the part of a buffer that is kept
+    between layers and take no tile.
+    """
+    found: dict[str, int] = {}
+    for operand in OPERANDS:
+        if operand in on_chip and operand != "output":
+            continue
+        elements = tiling.largest(operand)
+        size = arch.bytes_of("partial_sum" if operand == "output" else operand, elements)
+        slots = arch.buffers[arch.buffer_of(operand)].slots
+        found[operand] = size * min(slots, tiling.loads(operand))
+    return found
+
+
+def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> None:
+    """Make sure that the chip can execute the mapping.
+
+    Raises MappingError where a tile cuts what cannot be cut, CapacityError where an operand does not fit:
+    which one, how much is needed where, and the largest tile that would fit.
+    """
+    kernel, mapping = tiling.kernel, tiling.mapping
+    if mapping.k < kernel.k and mapping.k % kernel.taps:
+        near = max(1, round(mapping.k / kernel.taps)) * kernel.taps
+        raise MappingError(f"{kernel.name}: tile.k {mapping.k} cuts a channel of {kernel.taps} taps; nearest is {near}")
+    if mapping.m > kernel.positions and mapping.m < kernel.m and mapping.m % kernel.positions:
+        near = max(1, round(mapping.m / kernel.positions)) * kernel.positions
+        raise MappingError(
+            f"{kernel.name}: tile.m {mapping.m} is more than an image and cuts one; an image has "
+            f"{kernel.positions} positions, nearest is {near}"
+        )
+    if not arch.bounded:
+        return
+    wanted = needs(tiling, arch, on_chip)
+    for name, buffer in arch.buffers.items():
+        here = {operand: wanted[operand] for operand in buffer.holds if operand in wanted}
+        total = sum(here.values())
+        if total > buffer.tile_capacity:
+            parts = ", ".join(f"{operand} {size}" for operand, size in here.items())
+            raise CapacityError(
+                f"{kernel.name}: tile {mapping.m}x{mapping.n}x{mapping.k} ({parts} bytes)",
+                f"buffer '{name}'",
+                total,
+                buffer.tile_capacity,
+                _way_out(tiling, arch, on_chip),
+            )
+
+
+def _way_out(tiling: Tiling, arch: Arch, on_chip: frozenset[str]) -> str:
+    """Name the nearest mapping that fits: the same with its largest dimension halved until it does."""
+    kernel, smaller = tiling.kernel, tiling.mapping
+    while True:
+        sizes: dict[Dim, int] = {
+            "m": min(smaller.m, kernel.m), "n": min(smaller.n, kernel.n), "k": channels(kernel, smaller.k)
+        }  # fmt: skip
+        dim = max(sizes, key=lambda d: sizes[d])
+        if sizes[dim] == 1:
+            return "no smaller tile fits; enlarge the buffer or set its buffering to single"
+        smaller = shrink(kernel, smaller, dim)
+        trial = Tiling(kernel, smaller)
+        wanted = needs(trial, arch, on_chip)
+        if all(sum(wanted.get(o, 0) for o in b.holds) <= b.tile_capacity for b in arch.buffers.values()):
+            return f"the nearest that fits is tile m: {smaller.m}, n: {smaller.n}, k: {smaller.k}"
+
+
+def shrink(kernel: Contraction, mapping: Mapping, dim: Dim) -> Mapping:
+    """Return the mapping with the tile along `dim` halved, down to what can be cut."""
+    size = -(-min(mapping.tile(dim), getattr(kernel, dim)) // 2)
+    if dim == "k":
+        size = -(-size // kernel.taps) * kernel.taps
+    elif dim == "m" and size > kernel.positions:
+        size = -(-size // kernel.positions) * kernel.positions
+        size = kernel.positions if size >= mapping.m else size
+    values = {f: getattr(mapping, f) for f in mapping.__dataclass_fields__} | {dim: size}
+    return Mapping(**values)

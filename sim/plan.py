@@ -1,0 +1,210 @@
+"""A plan: what is loaded, computed and stored, in which order, with loops kept as loops. No time in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sim.kernel import Contraction, VectorWork
+from sim.mapping import Mapping
+
+Extent = tuple[int, int, int, int]
+"""Sizes along (g, m, n, k) of what a step touches, from the position that the loops around it give."""
+
+
+@dataclass(frozen=True)
+class TileWork:
+    """What the array does for one tile: equal folds, and what they read and write on chip.
+
+    `folds` is per array; `slots` counts the PE-slots of all folds on all arrays, `used` those that hold
+    work. `reads` and `writes` are elements by operand. `port_cycles` is the least time a fold needs at
+    the narrowest buffer port, `port` the operand that fills it.
+    """
+
+    folds: int
+    stream: int
+    macs: int
+    used: int
+    slots: int
+    reads: tuple[tuple[str, int], ...]
+    writes: tuple[tuple[str, int], ...]
+    port_cycles: int = 0
+    port: str = "input"
+
+
+@dataclass(frozen=True)
+class Load:
+    """Bring a tile of `operand` from memory into a slot on chip; `partial` sums are read back."""
+
+    operand: str
+    bytes: int
+    extent: Extent
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Take a slot on chip for a tile that is about to be computed."""
+
+    operand: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Run the folds of a tile on the array, on the tiles now on chip; `first` starts its sums at zero."""
+
+    work: TileWork
+    extent: Extent
+    first: bool
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """Send a tile of `operand` over the link to all arrays but the one that has it."""
+
+    operand: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Add the partial sums of all arrays over the link."""
+
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """Run lane operations on what is on chip: `cycles` of all lanes, operations by kind."""
+
+    cycles: int
+    operations: tuple[tuple[str, int], ...]
+    elements: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """Write a tile of the output to memory; `partial` sums will be read back."""
+
+    bytes: int
+    extent: Extent
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Free:
+    """Give the oldest slot of `operand` back once the steps before this one are done with it."""
+
+    operand: str
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Run `body` `count` times; the position along `dim` begins at `start` and moves by `size`."""
+
+    dim: str
+    count: int
+    start: int
+    size: int
+    body: tuple[Node, ...]
+
+
+Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free
+Node = Step | Loop
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one kernel on one unit. `slots` says how many tiles of an operand are there at once."""
+
+    name: str
+    kernel: Contraction | VectorWork
+    unit: str
+    body: tuple[Node, ...]
+    slots: tuple[tuple[str, int], ...] = ()
+    mapping: Mapping | None = None
+
+
+@dataclass
+class Totals:
+    """What a whole plan moves and computes: bytes by operand, on-chip elements by operand, PE-slots."""
+
+    macs: int = 0
+    used: int = 0
+    slots: int = 0
+    folds: int = 0
+    load: dict[str, int] = field(default_factory=dict)
+    store: dict[str, int] = field(default_factory=dict)
+    partial: int = 0
+    reads: dict[str, int] = field(default_factory=dict)
+    writes: dict[str, int] = field(default_factory=dict)
+    link: int = 0
+    operations: dict[str, int] = field(default_factory=dict)
+    elements: int = 0
+
+
+def steps(body: tuple[Node, ...], times: int = 1) -> Iterator[tuple[Step, int]]:
+    """Yield each step of the tree once, with how often it runs."""
+    for node in body:
+        if isinstance(node, Loop):
+            yield from steps(node.body, times * node.count)
+        else:
+            yield node, times
+
+
+def totals(plan: Plan) -> Totals:
+    """Return what the plan moves and computes in all, loops multiplied out."""
+    total = Totals()
+    for step, times in steps(plan.body):
+        _COUNT.get(type(step), _count_nothing)(total, step, times)
+    return total
+
+
+def _add(table: dict[str, int], key: str, amount: int) -> None:
+    table[key] = table.get(key, 0) + amount
+
+
+def _count_nothing(total: Totals, step: Step, times: int) -> None:
+    """Claims and frees move nothing."""
+
+
+def _count_load(total: Totals, step: Load, times: int) -> None:
+    _add(total.load, step.operand, step.bytes * times)
+    total.partial += step.bytes * times if step.partial else 0
+
+
+def _count_store(total: Totals, step: Store, times: int) -> None:
+    _add(total.store, "output", step.bytes * times)
+    total.partial += step.bytes * times if step.partial else 0
+
+
+def _count_compute(total: Totals, step: Compute, times: int) -> None:
+    work = step.work
+    total.macs += work.macs * times
+    total.used += work.used * times
+    total.slots += work.slots * times
+    total.folds += work.folds * times
+    for table, counts in ((total.reads, work.reads), (total.writes, work.writes)):
+        for operand, elements in counts:
+            _add(table, operand, elements * times)
+
+
+def _count_link(total: Totals, step: Broadcast | Reduce, times: int) -> None:
+    total.link += step.bytes * times
+
+
+def _count_process(total: Totals, step: Process, times: int) -> None:
+    total.elements += step.elements * times
+    for operation, count in step.operations:
+        _add(total.operations, operation, count * times)
+
+
+_COUNT: dict[type, Callable[..., None]] = {
+    Load: _count_load,
+    Store: _count_store,
+    Compute: _count_compute,
+    Broadcast: _count_link,
+    Reduce: _count_link,
+    Process: _count_process,
+}

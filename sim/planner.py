@@ -1,0 +1,303 @@
+"""Kernel + chip + mapping to plan: the tile loops of a contraction, the chunks of vector work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from sim.arch import Arch, Systolic, Vector
+from sim.dataflow import DATAFLOWS, Dim
+from sim.kernel import Contraction, VectorWork
+from sim.mapping import RELEVANT, Run, Tiling, channels, tile_count
+from sim.plan import (
+    Broadcast,
+    Claim,
+    Compute,
+    Extent,
+    Free,
+    Load,
+    Loop,
+    Node,
+    Plan,
+    Process,
+    Reduce,
+    Store,
+    TileWork,
+)  # fmt: skip
+
+
+def fold_count(kernel: Contraction, lowering: str, dim: Dim, size: int, pes: int) -> int:
+    """Return the folds along an array side of `pes` PEs that holds `size` of `dim`.
+
+    im2col packs channels and taps densely on the side; direct lowering starts a fold at every tap.
+    """
+    if dim == "k" and lowering == "direct" and kernel.taps > 1 and size >= kernel.taps:
+        return kernel.taps * -(-channels(kernel, size) // pes)
+    return -(-size // pes)
+
+
+def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWork:
+    """Return what the array does for a tile of `extent` (g, m, n, k); `first` need not read its sums."""
+    array, mapping, kernel = arch.array, tiling.mapping, tiling.kernel
+    assert array is not None  # the caller has checked it
+    flow = DATAFLOWS[array.dataflow]
+    g, sizes = extent[0], dict(zip(("m", "n", "k"), extent[1:], strict=True))
+    share = {d: -(-s // array.count) if d == mapping.split else s for d, s in sizes.items()}
+    fold = {
+        dim: fold_count(kernel, mapping.lowering, dim, share[dim], pes)
+        for dim, pes in ((flow.row, array.rows), (flow.col, array.cols))
+    }
+    packs = -(-g // mapping.packed)
+    folds = packs * prod(fold.values())
+    arrays = array.count if mapping.split else 1
+    again = {o: prod(f for d, f in fold.items() if d not in RELEVANT[o]) for o in RELEVANT}
+    moved = {o: g * prod(sizes[d] for d in RELEVANT[o]) * again[o] for o in RELEVANT}
+    written = moved["output"] * (arrays if mapping.split == "k" else 1)
+    sums_read = written - (g * sizes["m"] * sizes["n"] if first else 0)
+    reads = (("weight", moved["weight"]), ("input", moved["input"]), ("output", sums_read))
+    work = TileWork(
+        folds=folds,
+        stream=share[flow.stream],
+        macs=g * prod(sizes.values()),
+        used=g * prod(sizes[d] for d in (flow.row, flow.col)) * (_splits(sizes, mapping.split, flow.stream, array)),
+        slots=folds * array.rows * array.cols * arrays,
+        reads=reads,
+        writes=(("output", written),),
+    )
+    return _with_ports(work, arch)
+
+
+def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systolic) -> int:
+    """Return how many arrays hold a copy of the same PE slots: those that divide the streamed dimension."""
+    return min(array.count, sizes[stream]) if split == stream else 1
+
+
+def _with_ports(work: TileWork, arch: Arch) -> TileWork:
+    """Return the work with the least cycles a fold that the narrowest buffer port allows."""
+    slowest, port = 0, "input"
+    reads, writes = dict(work.reads), dict(work.writes)
+    for buffer in arch.buffers.values():
+        if buffer.bandwidth is None or not arch.bounded:
+            continue
+        read = {o: arch.bytes_of("partial_sum" if o == "output" else o, reads[o]) for o in buffer.holds}
+        write = arch.bytes_of("partial_sum", writes["output"]) if "output" in buffer.holds else 0
+        load = sum(read.values())
+        moved = max(load, write) if buffer.ports > 1 else load + write
+        cycles = -(-moved // (buffer.bandwidth * work.folds))
+        if cycles > slowest:
+            slowest, port = cycles, max(read, key=lambda o: read[o])
+    return TileWork(**{**work.__dict__, "port_cycles": slowest, "port": port})
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a loop body stands: the tile sizes that the loops around it have fixed."""
+
+    g: int
+    fixed: tuple[tuple[Dim, Run], ...] = ()
+    first: bool = True
+    last: bool = True
+
+    def size(self, dim: Dim, whole: int) -> int:
+        """Return the size along `dim`: the tile's where a loop has fixed it, else `whole`."""
+        return next((run.size for d, run in self.fixed if d == dim), whole)
+
+    def extent(self, kernel: Contraction) -> Extent:
+        """Return the sizes along (g, m, n, k)."""
+        return (self.g, self.size("m", kernel.m), self.size("n", kernel.n), self.size("k", kernel.k))
+
+
+class _Builder:
+    """Builds the tile loops of one contraction, from the outermost inwards."""
+
+    def __init__(
+        self, tiling: Tiling, arch: Arch, on_chip: frozenset[str], epilogue: Sequence[VectorWork]
+    ) -> None:
+        self.tiling, self.arch, self.on_chip, self.epilogue = tiling, arch, on_chip, epilogue
+        self.kernel, self.mapping = tiling.kernel, tiling.mapping
+        self.count = arch.array.count if arch.array else 1
+
+    def body(self) -> tuple[Node, ...]:
+        return tuple(
+            Loop("g", run.count, start, run.size, self.level(0, Context(run.size)))
+            for run, start in _starts(self.tiling.group_runs)
+        )
+
+    def level(self, depth: int, context: Context) -> tuple[Node, ...]:
+        opening, closing = list[Node](), list[Node]()
+        for operand in ("weight", "input", "output"):
+            if self.mapping.level(operand) == depth:
+                opening += self.open(operand, context)
+                closing += self.close(operand, context)
+        inner = (self.compute(context),) if depth == 3 else self.loops(depth, context)
+        reduce: list[Node] = []
+        if depth == 3 and self.mapping.split == "k":
+            extent = context.extent(self.kernel)
+            sums = self.arch.bytes_of("partial_sum", prod(extent[:3])) * (self.count - 1)
+            reduce = [Reduce(sums)]
+        return (*opening, *inner, *reduce, *closing)
+
+    def loops(self, depth: int, context: Context) -> tuple[Node, ...]:
+        dim = self.mapping.order[depth]
+        tiles = self.tiling.runs(dim)
+        if dim != "k":
+            return _nest(dim, tiles, lambda run: self.level(depth + 1, _fix(context, dim, run)))
+        ends = _peel(tiles)
+        return tuple(
+            Loop("k", run.count, start, run.size, self.level(depth + 1, _fix(context, "k", run, i == 0, last)))
+            for i, (run, start) in enumerate(_starts(ends))
+            for last in (i == len(ends) - 1,)
+        )
+
+    def compute(self, context: Context) -> Compute:
+        extent = context.extent(self.kernel)
+        return Compute(tile_work(self.tiling, self.arch, extent, context.first), extent, context.first)
+
+    def open(self, operand: str, context: Context) -> list[Node]:
+        size, extent = self.size(operand, context), context.extent(self.kernel)
+        if operand == "output":
+            resumed = not context.first and "k" not in self.mapping.inside("output")
+            claim = [Claim("output", size)] if self.arch.bounded else []
+            return [*claim, *([Load("output", size, extent, partial=True)] if resumed and claim else [])]
+        steps: list[Node] = []
+        if self.arch.bounded and operand not in self.on_chip:
+            steps.append(Load(operand, size, extent))
+        if (self.mapping.split, operand) in (("m", "weight"), ("n", "input")):
+            steps.append(Broadcast(operand, size * (self.count - 1)))
+        return steps
+
+    def close(self, operand: str, context: Context) -> list[Node]:
+        if operand != "output":
+            return [Free(operand)] if self.arch.bounded and operand not in self.on_chip else []
+        extent = context.extent(self.kernel)
+        elements = prod(extent[:3])
+        if not context.last and "k" not in self.mapping.inside("output"):
+            size = self.arch.bytes_of("partial_sum", elements)
+            return [Store(size, extent, partial=True), Free("output")] if self.arch.bounded else []
+        steps: list[Node] = [*self.finish(elements)]
+        if self.arch.bounded:
+            if "output" not in self.on_chip:
+                steps.append(Store(self.arch.bytes_of("output", elements), extent))
+            steps.append(Free("output"))
+        return steps
+
+    def finish(self, elements: int) -> list[Process]:
+        """Return the share of the fused vector work that `elements` outputs take."""
+        vector = self.arch.vector
+        if vector is None or not self.epilogue:
+            return []
+        share = {o: 0 for work in self.epilogue for o, _ in work.operations}
+        for work in self.epilogue:
+            for operation, count in work.operations:
+                share[operation] += -(-count * elements // work.outputs)
+        return [process(vector, tuple(share.items()), elements)]
+
+    def size(self, operand: str, context: Context) -> int:
+        """Return the bytes of the tile of `operand` in this scope."""
+        kernel = self.kernel
+        g, m, n, k = context.extent(kernel)
+        if operand == "output":
+            return self.arch.bytes_of("partial_sum", g * m * n)
+        if operand == "weight":
+            return self.arch.bytes_of("weight", g * n * k)
+        fixed = next((run for d, run in context.fixed if d == "m"), None)
+        whole = sum(run.count * run.window for run in self.tiling.runs("m")) if fixed is None else fixed.window
+        whole = kernel.input_elements // (kernel.groups * kernel.channels) if fixed is None else whole
+        return self.arch.bytes_of("input", g * whole * channels(kernel, k))
+
+
+def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: int) -> Process:
+    """Return the lane work with its cycles: every operation takes its cycles in one of the lanes."""
+    cycles = sum(-(-count * vector.cycles_per.get(kind, 1) // vector.lanes) for kind, count in operations)
+    return Process(max(cycles, -(-elements // vector.lanes)), operations, elements)
+
+
+def _fix(context: Context, dim: Dim, run: Run, first: bool = True, last: bool = True) -> Context:
+    ends = (first, last) if dim == "k" else (context.first, context.last)
+    return Context(context.g, (*context.fixed, (dim, run)), *ends)
+
+
+def _starts(tiles: Sequence[Run]) -> list[tuple[Run, int]]:
+    """Return each run with the position at which it begins."""
+    starts = [sum(run.count * run.size for run in tiles[:i]) for i in range(len(tiles))]
+    return list(zip(tiles, starts, strict=True))
+
+
+def _peel(tiles: Sequence[Run]) -> list[Run]:
+    """Split the first and the last tile off, as sums start in one and are finished in the other."""
+    single = [Run(1, r.size) for r in tiles for _ in range(min(r.count, 3))] if tile_count(tuple(tiles)) <= 3 else []
+    if single:
+        return single
+    peeled = list(tiles)
+    head, tail = peeled[0], peeled[-1]
+    if head.count > 1:
+        peeled[0:1] = [Run(1, head.size), Run(head.count - 1, head.size)]
+    if (tail := peeled[-1]).count > 1:
+        peeled[-1:] = [Run(tail.count - 1, tail.size), Run(1, tail.size)]
+    return peeled
+
+
+def _nest(dim: Dim, tiles: Sequence[Run], body: Callable[[Run], tuple[Node, ...]]) -> tuple[Node, ...]:
+    return tuple(
+        Loop(dim, run.count, start, run.size, _nest(dim, run.inner, body) if run.inner else body(run))
+        for run, start in _starts(tiles)
+    )
+
+
+def plan_contraction(
+    tiling: Tiling, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset(), epilogue: Sequence[VectorWork] = ()
+) -> Plan:
+    """Return the plan of a contraction; operands in `on_chip` are kept there and need no transfer."""
+    body = _Builder(tiling, arch, on_chip, epilogue).body()
+    slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT) if arch.bounded else ()
+    return Plan(tiling.kernel.name, tiling.kernel, unit, body, slots, tiling.mapping)
+
+
+def plan_vector(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset()) -> Plan:
+    """Return the plan of vector work: equal chunks that fit beside each other, loaded, processed, stored."""
+    vector = arch.vector
+    assert vector is not None  # the caller has checked it
+    reads, writes = arch.bytes_of("input", sum(work.inputs)), arch.bytes_of("output", work.outputs)
+    chunks, slots = 1, ()
+    if arch.bounded:
+        slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in ("input", "output"))
+        chunks = max(1, *(_chunks(size, arch, o) for o, size in (("input", reads), ("output", writes))))
+        chunks = min(chunks, max(1, work.outputs))
+    body = list[Node]()
+    for count, start in ((chunks - 1, 0), (1, chunks - 1)):
+        if count:
+            part = _Chunk(arch, vector, on_chip).steps(work, reads, writes, chunks, last=count == 1 and start > 0)
+            body.append(Loop("m", count, start, 1, tuple(part)))
+    return Plan(work.name, work, unit, tuple(body), slots)
+
+
+def _chunks(size: int, arch: Arch, operand: str) -> int:
+    """Return how many chunks leave room for both operands, in all of their slots."""
+    buffer = arch.buffers[arch.buffer_of(operand)]
+    sharing = len({"input", "output"} & set(buffer.holds)) * buffer.slots
+    return -(-size * sharing // buffer.tile_capacity)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The steps of one chunk of vector work."""
+
+    arch: Arch
+    vector: Vector
+    on_chip: frozenset[str]
+
+    def steps(self, work: VectorWork, reads: int, writes: int, chunks: int, last: bool) -> list[Node]:
+        def part(total: int) -> int:
+            return total - (chunks - 1) * (total // chunks) if last or chunks == 1 else total // chunks
+
+        operations = tuple((kind, part(count)) for kind, count in work.operations)
+        done = process(self.vector, operations, part(work.outputs))
+        if not self.arch.bounded:
+            return [done]
+        extent = (1, part(work.outputs), 1, 1)
+        weight = [Load("weight", part(self.arch.bytes_of("weight", work.weights)), extent)] if work.weights else []
+        load = [] if "input" in self.on_chip else [Load("input", part(reads), extent)]
+        store = [] if "output" in self.on_chip else [Store(part(writes), extent)]
+        free = [Free(step.operand) for step in (*weight, *load)]
+        return [*weight, *load, Claim("output", part(writes)), done, *store, *free, Free("output")]
