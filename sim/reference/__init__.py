@@ -1,0 +1,14 @@
+"""The register-level reference: a grid of PEs, cycle by cycle, that really multiplies.
+
+It is the living definition of what an array does: the oracle of the closed forms in `dataflows`, which the
+engine uses, and the source of animations. Nothing in it knows a formula for a cycle count; what happens when
+follows from registers, from marks that travel with the operands, and from counters in the controllers.
+
+Reading order: `registers` (what the hardware is made of), `grid` (memories, exit, clock), `stationary` (`ws`
+and `is`), `output` (`os`), `run` (folds and matrix products), `records` (what comes out).
+"""
+
+from sim.reference.records import Fold, FoldEdges, Product, Run, Snapshot
+from sim.reference.run import gemm, simulate
+
+__all__ = ["Fold", "FoldEdges", "Product", "Run", "Snapshot", "gemm", "simulate"]
