@@ -29,6 +29,7 @@ class Scope:
 
     prefix: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
     tensors: dict[str, Ref] = field(default_factory=dict)
     inside: tuple[str, ...] = ()
 
@@ -60,18 +61,18 @@ class Layer:
 class Expansion:
     """Walks a workload document once; `layers` in file order and `problems` are what it finds.
 
-    `root` is the scope of the file, with its params as values; `overrides` maps the full name of a layer
+    `root` is the scope of the file, with its params as values and its inputs; `overrides` maps the full name of a layer
     to values for its keys.
     """
 
     def __init__(self, document: Document, root: Scope, overrides: Mapping[str, dict[str, Any]]) -> None:
         self.layers: dict[str, Layer] = {}
         self.problems: list[Problem] = []
+        self._lines: dict[str, int | None] = {}
         self._document = document
         self._blocks: dict[str, Any] = document.data.get("blocks", {})
         self._root, self._overrides = root, overrides
-        inputs = list(document.data["inputs"])
-        first = Ref(root, inputs[0]) if len(inputs) == 1 else None
+        first = Ref(root, root.inputs[0]) if len(root.inputs) == 1 else None
         self._entries(document.data["layers"], ("layers",), root, first)
 
     def _report(self, message: str, path: Path_) -> None:
@@ -99,7 +100,17 @@ class Expansion:
             raise _Wrong(f"expected true or false, not '{wanted}'", "when")
         return wanted
 
+    def _claim(self, name: str, path: Path_, scope: Scope) -> None:
+        """Take a name within `scope`; an input or an earlier layer or block may have it already."""
+        full = scope.prefix + name
+        if full in self._lines:
+            raise _Wrong(f"duplicate layer '{full}' (first on line {self._lines[full]})", "name")
+        if name in scope.inputs:
+            raise _Wrong(f"'{name}' is the name of an input already", "name")
+        self._lines[full] = self._document.problem(path, "").line
+
     def _layer(self, entry: dict[str, Any], path: Path_, scope: Scope, before: Ref | None) -> Ref:
+        self._claim(entry["name"], path, scope)
         name = scope.prefix + entry["name"]
         skip = ("name", "op", "in", "when")
         parameters = {k: _resolved(v, scope, k) for k, v in entry.items() if k not in skip}
@@ -108,11 +119,6 @@ class Expansion:
             parameters[key] = value
             place = {(*path, key): (f"--set layers.{name}.{key}", None)}
             document = replace(document, places=document.places | place)
-        if name in self.layers:
-            first = self.layers[name].problem("").line
-            raise _Wrong(f"duplicate layer '{name}' (first on line {first})", "name")
-        if entry["name"] in scope.tensors:
-            raise _Wrong(f"'{entry['name']}' names another tensor already", "name")
         op = _resolved(entry["op"], scope, "op")
         self.layers[name] = Layer(name, str(op), _wires(entry, scope, before), parameters, path, document)
         return Ref(self._root, name)
@@ -130,6 +136,7 @@ class Expansion:
         if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
             raise _Wrong(f"expected a positive integer, not '{repeat}'", "repeat")
         inputs = _wires(entry, scope, before)
+        self._claim(entry["name"], path, scope)
         for index in range(repeat):
             once = {} if "repeat" not in entry else {"i": index}
             name = f"{entry['name']}.{index}" if once else entry["name"]
@@ -147,7 +154,7 @@ class Expansion:
         values = self._arguments(entry, outer, path)
         tensors = {"input": inputs[0], **{f"input.{n}": ref for n, ref in enumerate(inputs)}}
         inside = (*outer.inside, entry["block"])
-        scope = Scope(f"{outer.prefix}{name}.", values, tensors, inside)
+        scope = Scope(f"{outer.prefix}{name}.", values, tuple(tensors), tensors, inside)
         where = ("blocks", entry["block"], "layers")
         return self._entries(block["layers"], where, scope, inputs[0]) or inputs[0]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import simpy
@@ -20,7 +21,7 @@ import simpy
 from sim.arch import Arch, Simple, Systolic, Vector
 from sim.errors import DeadlockError
 from sim.hardware.array import ArrayUnit
-from sim.hardware.buffers import Buffers
+from sim.hardware.buffers import Buffers, Slot
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
 from sim.hardware.unit import Job, Record, Signal, Unit, Wait
 from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
@@ -35,17 +36,22 @@ SETTLED = 4
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One kernel in the run: its plan, the layer it belongs to, and the tensors it waits for and completes.
+class Read:
+    """A tensor that a stage needs complete: its loads of `operand` wait, or the work itself where it is on chip."""
 
-    `on_chip` says that its inputs are kept on chip, so that not loads but the work itself waits for them.
-    """
+    operand: str
+    tensor: str
+    on_chip: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kernel in the run: its plan, the layer it belongs to, the tensors it waits for and the one it completes."""
 
     plan: Plan
     layer: int
-    reads: tuple[str, ...] = ()
+    reads: tuple[Read, ...] = ()
     writes: str = ""
-    on_chip: bool = False
 
 
 class Engine:
@@ -131,7 +137,7 @@ class Engine:
         if len(seen) <= SETTLED or self.outstanding[0].sequence < seen[0].first:
             return False
         period = _shift_between(seen[-2], seen[-1])
-        if period is None or any(_shift_between(a, b) != period for a, b in zip(seen, seen[1:-1], strict=False)):
+        if period is None or any(_shift_between(a, b) != period for a, b in pairwise(seen)):
             return False
         self.shift += period * remaining
         entries = [(j.unit, j.layer, cause, n) for j in seen[-1].jobs for cause, n in j.booked] + seen[-1].skipped
@@ -196,18 +202,20 @@ class FrontEnd:
         self.work = self.floor = -1
         self.ends: list[Signal] = []
         self.hoisted: Load | None = None
+        self.claimed: Slot | None = None
 
     def begin(self, index: int, stage: Stage) -> None:
         """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
         self.index, self.stage, self.slots = index, stage, dict(stage.plan.slots)
-        ready = [(signal, "wait_dependency") for name in stage.reads for signal in self.tensors.get(name, ())]
-        direct = stage.on_chip or not self.arch.bounded
-        self.fresh: list[Wait] = list(ready) if direct else []
-        self.waits: dict[str, list[Wait]] = {"input": [] if direct else ready}
+        self.fresh: list[Wait] = []
+        self.waits: dict[str, list[Wait]] = {"weight": [], "input": [], "parameter": []}
+        for read in stage.reads:
+            direct = read.on_chip or not self.arch.bounded
+            into = self.fresh if direct else self.waits[read.operand]
+            into += [(signal, "wait_dependency") for signal in self.tensors.get(read.tensor, ())]
         if not self.arch.prefetch:
-            ends: list[Wait] = [(signal, "wait_dependency") for signal in self.ends]
-            self.waits = {o: [*self.waits.get(o, []), *ends] for o in ("weight", "parameter", "input")}
-            self.fresh += [] if self.arch.bounded else ends
+            for into in (*self.waits.values(), *(() if self.arch.bounded else (self.fresh,))):
+                into += [(signal, "wait_dependency") for signal in self.ends]
         self.chain: Signal | None = None
         self.stored: Signal | None = None
         self.worked: Job | None = None
@@ -221,7 +229,7 @@ class FrontEnd:
         """End a stage: its output is complete with its last result and its last store."""
         self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
         if self.stage.writes:
-            self.tensors[self.stage.writes] = self.ends
+            self.tensors[self.stage.writes] = [*self.tensors.get(self.stage.writes, ()), *self.ends]
 
     def step(self, step: Step) -> None:
         """Send one step on its way."""
@@ -240,7 +248,7 @@ class FrontEnd:
         else:
             self._free(step)
 
-    def _take(self, operand: str, size: int) -> tuple[Any, list[Wait], int]:
+    def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.engine.buffers.take(operand, size, self.index, slots)
         waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
@@ -252,12 +260,12 @@ class FrontEnd:
             self.hoisted = None
             return
         waits, at = list(self.waits.get(step.operand, ())), -1
-        slot = None
+        behind_stores, slot = step.partial or bool(waits), None
         if step.operand != "parameter" and not step.partial:
             slot, space, at = self._take(step.operand, step.bytes)
             waits += space
         self.floor = max(self.floor, at, self.work - LOOKAHEAD)
-        self.flush(None if step.partial or waits[: len(self.waits.get(step.operand, ()))] else self.floor)
+        self.flush(None if behind_stores else self.floor)
         job = self.engine.job(step, self.stage.layer, waits)
         if slot is not None:
             job.on_start = lambda: self.engine.buffers.fill(slot)
@@ -270,7 +278,7 @@ class FrontEnd:
         if isinstance(step, Process) and self.chain is not None:
             waits = [*waits, (self.chain, "wait_dependency")]
         job = self.engine.job(step, self.stage.layer, waits)
-        claimed, self.claimed = getattr(self, "claimed", None), None
+        claimed, self.claimed = self.claimed, None
         if claimed is not None:
             job.on_start = lambda: self.engine.buffers.fill(claimed)
         self.work += 1

@@ -51,7 +51,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """
     try:
         return _value(_tree(text), names)
-    except (TypeError, ZeroDivisionError, OverflowError, IndexError) as error:
+    except (TypeError, ArithmeticError, LookupError, RecursionError) as error:
         raise ValueError(f"'{text}' cannot be computed: {error}") from None
 
 

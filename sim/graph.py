@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import PlainValidator
 
+from sim.errors import TiletickError
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, random_integers
 from sim.yamlfile import Strict
@@ -17,11 +20,23 @@ Weights = dict[str, dict[str, Array]]
 """Layer name, then parameter name, to its values."""
 
 
+def _figure(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _ROUNDED.fullmatch(value):
+        return value
+    raise ValueError(f"expected a whole number, or a rounded one as '4.1 G', not {value}")
+
+
+_ROUNDED = re.compile(r"\d+(\.\d+)? [kMG]")
+Figure = Annotated[int | str, PlainValidator(_figure)]
+
+
 class Published(Strict):
     """What the network's authors or a named implementation state; a string is rounded, as '4.1 G'."""
 
-    parameters: int | str | None = None
-    macs: int | str | None = None
+    parameters: Figure | None = None
+    macs: Figure | None = None
     source: str = ""
 
 
@@ -104,8 +119,11 @@ class Graph:
     def evaluate(self, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
         """Return every tensor by name, computed layer by layer with the operators' numpy references.
 
-        `inputs` holds an array of the stated shape for each of the graph's inputs.
+        `inputs` holds an array of the stated shape for each of the graph's inputs, else TiletickError.
         """
+        given = {name: array.shape for name, array in inputs.items()}
+        if given != dict(self.inputs):
+            raise TiletickError(f"'{self.name}' takes the inputs {dict(self.inputs)}, not {given}")
         tensors = dict(inputs)
         for node in self.nodes:
             arguments = [tensors[name] for name in node.inputs]

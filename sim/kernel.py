@@ -141,7 +141,7 @@ class Contraction:
             outside |= (at < 0) | (at >= axis.size)
             flat = flat * axis.size + at
         flat[outside] = -1
-        return flat
+        return np.asarray(flat)
 
     def compute(self, inputs: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return the product by plain numpy, shape (groups, M, N): the oracle of every mapping."""

@@ -149,7 +149,7 @@ class Tiling:
             return self.mapping.g * reads * channels(kernel, depth)
         sizes = (getattr(kernel, d) if d in inside else min(self.mapping.tile(d), getattr(kernel, d))
                  for d in RELEVANT[operand])  # fmt: skip
-        return self.mapping.g * prod(sizes)
+        return self.mapping.g * int(prod(sizes))
 
 
 def channels(kernel: Contraction, depth: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from sim.arch import Arch, Systolic, Vector
@@ -87,7 +87,20 @@ def _with_ports(work: TileWork, arch: Arch) -> TileWork:
         cycles = -(-moved // (buffer.bandwidth * work.folds))
         if cycles > slowest:
             slowest, port = cycles, max(read, key=lambda o: read[o])
-    return TileWork(**{**work.__dict__, "port_cycles": slowest, "port": port})
+    return replace(work, port_cycles=slowest, port=port)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a kernel has around it: operands that are kept on chip and need no transfer, vector work that
+    runs on each output tile before it is stored, and parameters (biases, norms) that work needs."""
+
+    on_chip: frozenset[str] = frozenset()
+    epilogue: tuple[VectorWork, ...] = ()
+    parameters: int = 0
+
+
+ALONE = Surroundings()
 
 
 @dataclass(frozen=True)
@@ -111,18 +124,21 @@ class Context:
 class _Builder:
     """Builds the tile loops of one contraction, from the outermost inwards."""
 
-    def __init__(
-        self, tiling: Tiling, arch: Arch, on_chip: frozenset[str], epilogue: Sequence[VectorWork]
-    ) -> None:
-        self.tiling, self.arch, self.on_chip, self.epilogue = tiling, arch, on_chip, epilogue
+    def __init__(self, tiling: Tiling, arch: Arch, context: Surroundings) -> None:
+        self.tiling, self.arch = tiling, arch
+        self.on_chip, self.epilogue, self.parameters = context.on_chip, context.epilogue, context.parameters
         self.kernel, self.mapping = tiling.kernel, tiling.mapping
         self.count = arch.array.count if arch.array else 1
 
     def body(self) -> tuple[Node, ...]:
-        return tuple(
+        loops = tuple(
             Loop("g", run.count, start, run.size, self.level(0, Context(run.size)))
             for run, start in _starts(self.tiling.group_runs)
         )
+        if not self.parameters or not self.arch.bounded:
+            return loops
+        size = self.arch.bytes_of("partial_sum", self.parameters)
+        return (Load("parameter", size, (1, 1, self.parameters, 1)), *loops)
 
     def level(self, depth: int, context: Context) -> tuple[Node, ...]:
         opening, closing = list[Node](), list[Node]()
@@ -201,10 +217,9 @@ class _Builder:
             return self.arch.bytes_of("partial_sum", g * m * n)
         if operand == "weight":
             return self.arch.bytes_of("weight", g * n * k)
-        fixed = next((run for d, run in context.fixed if d == "m"), None)
-        whole = sum(run.count * run.window for run in self.tiling.runs("m")) if fixed is None else fixed.window
-        whole = kernel.input_elements // (kernel.groups * kernel.channels) if fixed is None else whole
-        return self.arch.bytes_of("input", g * whole * channels(kernel, k))
+        whole = kernel.input_elements // (kernel.groups * kernel.channels)
+        read = next((run.window for d, run in context.fixed if d == "m"), whole)
+        return self.arch.bytes_of("input", g * read * channels(kernel, k))
 
 
 def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: int) -> Process:
@@ -245,11 +260,9 @@ def _nest(dim: Dim, tiles: Sequence[Run], body: Callable[[Run], tuple[Node, ...]
     )
 
 
-def plan_contraction(
-    tiling: Tiling, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset(), epilogue: Sequence[VectorWork] = ()
-) -> Plan:
-    """Return the plan of a contraction; operands in `on_chip` are kept there and need no transfer."""
-    body = _Builder(tiling, arch, on_chip, epilogue).body()
+def plan_contraction(tiling: Tiling, arch: Arch, unit: str, around: Surroundings = ALONE) -> Plan:
+    """Return the plan of a contraction among what surrounds it."""
+    body = _Builder(tiling, arch, around).body()
     slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT) if arch.bounded else ()
     return Plan(tiling.kernel.name, tiling.kernel, unit, body, slots, tiling.mapping)
 
@@ -259,7 +272,8 @@ def plan_vector(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str]
     vector = arch.vector
     assert vector is not None  # the caller has checked it
     reads, writes = arch.bytes_of("input", sum(work.inputs)), arch.bytes_of("output", work.outputs)
-    chunks, slots = 1, ()
+    chunks = 1
+    slots: tuple[tuple[str, int], ...] = ()
     if arch.bounded:
         slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in ("input", "output"))
         chunks = max(1, *(_chunks(size, arch, o) for o, size in (("input", reads), ("output", writes))))

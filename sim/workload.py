@@ -67,9 +67,9 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
         message = f"must be the name of its file, '{path.stem}', not '{file.name}'"
         problems.append(document.problem(("name",), message))
     document, of_layers, wrong = _override(document, overrides)
-    root = Scope()
-    root.values = _params(document, problems)
-    inputs = _inputs(document, root.values, problems)
+    values = _params(document, problems)
+    inputs = _inputs(document, values, problems)
+    root = Scope(values=values, inputs=tuple(inputs))
     expansion = Expansion(document, root, of_layers)
     wiring = Wiring(expansion.layers, inputs)
     problems += [*wrong, *_unused(of_layers, expansion.layers), *expansion.problems, *wiring.problems]
@@ -79,7 +79,7 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
         raise ConfigError(*in_order(list(dict.fromkeys(problems))))
     return Graph(
         name=file.name, inputs=inputs, nodes=tuple(wiring.nodes), title=file.title, source=file.source,
-        digest=_digest(inputs, wiring.nodes, expansion.layers), published=file.published, params=root.values,
+        digest=_digest(inputs, wiring.nodes, expansion.layers), published=file.published, params=values,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.errors import TiletickError
 from sim.graph import Graph
 from sim.op import random_integers
 from sim.workload import load, open_workload
@@ -169,6 +170,13 @@ def test_evaluation_makes_every_tensor_in_its_shape(tmp_path: Path) -> None:
     net = graph(tmp_path, RESIDUAL)
     result = net.evaluate({"image": random_integers((1, 3, 8, 8), 1)}, net.random_weights())
     assert {name: array.shape for name, array in result.items()} == net.tensors
+
+
+def test_evaluation_wants_the_inputs_that_are_stated(tmp_path: Path) -> None:
+    net = graph(tmp_path, layers("  - {name: a, op: relu}"))
+    with pytest.raises(TiletickError) as caught:
+        net.evaluate({"y": np.zeros((1, 4))}, {})
+    assert str(caught.value) == "'net' takes the inputs {'x': (1, 4, 8, 8)}, not {'y': (1, 4)}"
 
 
 def test_random_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
