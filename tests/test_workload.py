@@ -104,6 +104,20 @@ layers:
     assert net.tensors["up.1.cat"] == (1, 8, 8)
 
 
+def test_the_index_is_that_of_the_innermost_repetition(tmp_path: Path) -> None:
+    net = graph(tmp_path, """
+name: net
+inputs: {x: [1, 4]}
+blocks:
+  outer: {layers: [{name: once, block: inner}, {name: twice, block: inner, repeat: 2}]}
+  inner: {layers: [{name: fc, op: linear, features: "=10 + i"}]}
+layers:
+  - {name: o, block: outer, repeat: 3}
+""")
+    widths = [node.output_shapes[0][1] - 10 for node in net.nodes]
+    assert widths == [0, 0, 1, 1, 0, 1, 2, 0, 1]
+
+
 def test_an_operator_with_several_outputs_numbers_them(tmp_path: Path) -> None:
     net = graph(tmp_path, layers("""
   - {name: parts, op: split, parts: [1, 3]}
