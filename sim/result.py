@@ -1,0 +1,127 @@
+"""The frozen result of a run, in the words of the accounting, and its JSON and CSV forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sim.errors import ConfigError, Problem
+
+SCHEMA = "tiletick.result/1"
+
+Traffic = dict[str, dict[str, dict[str, int]]]
+"""Memory, then "read" or "write", then operand, to bytes."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: the span from its first to its last activity, and what it did in it.
+
+    `cycles` of different layers may overlap. `causes` splits the time of the unit that does its work;
+    `bound` is the largest of them. `fused` names layers that run on this one's tiles before they leave.
+    """
+
+    name: str
+    op: str
+    unit: str
+    start: int
+    cycles: int
+    macs: int
+    utilization: float
+    mapping_efficiency: float
+    compute_cycles: int
+    bound: str
+    causes: dict[str, int]
+    traffic_bytes: Traffic
+    energy_pj: float
+    mapping: dict[str, Any] | None = None
+    fused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. Cycles are those of the chip's clock, energy picojoules, traffic bytes."""
+
+    arch: str
+    workload: str
+    clock_hz: int
+    cycles: int
+    seconds: float
+    macs: int
+    utilization: float
+    mapping_efficiency: float
+    units: dict[str, dict[str, Any]]
+    traffic_bytes: Traffic
+    energy_pj: dict[str, Any]
+    buffers: dict[str, dict[str, int]]
+    dram: dict[str, dict[str, Any]]
+    layers: tuple[Layer, ...]
+    not_modelled: tuple[dict[str, Any], ...]
+    provenance: dict[str, Any]
+    convention: str = "rtl"
+    compulsory_bytes: dict[str, int] = field(default_factory=dict)
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, `schema` first, as `run --json` prints it."""
+        return {"schema": self.schema, **{k: v for k, v in asdict(self).items() if k != "schema"}}
+
+    def to_json(self) -> str:
+        """Return the result as JSON text; equal runs give equal bytes."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
+    def to_csv(self) -> str:
+        """Return one row a layer: name, op, unit, times, shares, causes, off-chip bytes, energy."""
+        out = io.StringIO()
+        rows = [_row(layer) for layer in self.layers]
+        names = list(dict.fromkeys(key for row in rows for key in row)) or ["name"]
+        writer = csv.DictWriter(out, names, restval=0, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], file: str = "result") -> Result:
+        """Return the result that `data` holds; ConfigError where it is of another schema or lacks a key."""
+        if data.get("schema") != SCHEMA:
+            raise ConfigError(Problem(f"is no tiletick result (schema {data.get('schema')!r}, not {SCHEMA!r})", file))
+        known = {f.name for f in fields(cls)}
+        missing = sorted(known - set(data))
+        if missing:
+            raise ConfigError(Problem(f"lacks {', '.join(missing)}", file))
+        values = {k: v for k, v in data.items() if k in known}
+        layers = tuple(Layer(**{**layer, "fused": tuple(layer["fused"])}) for layer in data["layers"])
+        return cls(**{**values, "layers": layers, "not_modelled": tuple(data["not_modelled"])})
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": layer.name, "op": layer.op, "unit": layer.unit, "start": layer.start, "cycles": layer.cycles,
+        "macs": layer.macs, "utilization": layer.utilization, "mapping_efficiency": layer.mapping_efficiency,
+        "bound": layer.bound, "energy_pj": layer.energy_pj,
+    }  # fmt: skip
+    row |= {f"cycles.{cause}": cycles for cause, cycles in layer.causes.items()}
+    for memory, directions in layer.traffic_bytes.items():
+        for direction, operands in directions.items():
+            row |= {f"{memory}.{direction}.{operand}": count for operand, count in operands.items()}
+    return row
+
+
+def write(path: str | Path, text: str) -> None:
+    """Write `text` to `path` whole or not at all. ConfigError where the folder is missing or read-only."""
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(path))) from None
