@@ -1,0 +1,192 @@
+"""Random contractions, chips and mappings, and a decorator that runs a law on a few or on many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim.arch import OPERANDS, Arch
+from sim.dataflow import DATAFLOWS
+from sim.kernel import Axis, Contraction
+from sim.mapping import Mapping, Tiling, channels, check, needs
+from sim.op import random_integers
+from sim.plan import Plan
+from sim.planner import Surroundings, plan_contraction
+
+ORDERS = tuple(permutations(("m", "n", "k")))
+FLOWS = ("ws", "is", "os")
+assert {DATAFLOWS[name].name for name in DATAFLOWS} >= set(FLOWS)
+
+
+def law(*strategies: Any, quick: int, full: int, **named: Any) -> Callable[[Any], Any]:
+    """Return a decorator: the test holds for `quick` fixed examples, and for `full` random ones with -m slow."""
+
+    def decorate(test: Any) -> Any:
+        checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+        common = {"deadline": None, "suppress_health_check": checks}
+        few = settings(max_examples=quick, derandomize=True, database=None, **common)(given(*strategies, **named)(test))
+        many = settings(max_examples=full, **common)(given(*strategies, **named)(test))
+        runs = [pytest.param(few, id="quick"), pytest.param(many, id="full", marks=pytest.mark.slow)]
+
+        def run_law(run: Callable[[], None]) -> None:
+            run()
+
+        run_law.__name__, run_law.__doc__ = test.__name__, test.__doc__
+        return pytest.mark.parametrize("run", runs)(run_law)
+
+    return decorate
+
+
+@st.composite
+def axes(draw: Any, most: int) -> Axis:
+    """A spatial axis of up to `most` outputs with stride, dilation, padding, and inputs that nothing reads."""
+    out, kernel = draw(st.integers(1, most)), draw(st.integers(1, 3))
+    stride, dilation, pad = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(-1, 2))
+    span = (out - 1) * stride + (kernel - 1) * dilation + 1
+    size = max(1, span - pad - draw(st.integers(0, 2)) + draw(st.integers(0, stride - 1)))
+    return Axis(size, out, kernel, stride, dilation, pad)
+
+
+@st.composite
+def contractions(draw: Any) -> Contraction:
+    """A matrix product or a convolution over one to three axes, with batch and groups."""
+    dimensions = draw(st.integers(0, 3))
+    most = (30, 12, 4, 3)[dimensions]
+    filters, depth = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    batch = draw(st.integers(1, 3 if dimensions else most))
+    return Contraction(
+        "c", filters, depth if dimensions else depth * 4, batch, draw(st.integers(1, 4)),
+        tuple(draw(axes(most)) for _ in range(dimensions)),
+    )  # fmt: skip
+
+
+def _some(draw: Any, total: int) -> int:
+    return draw(st.sampled_from(sorted({total, *(max(1, total * part // 4) for part in range(4))} | {1})))
+
+
+@st.composite
+def mappings(draw: Any, kernel: Contraction, arch: Arch) -> Mapping:
+    """A mapping that cuts the contraction in a legal way; whether it fits the buffers is another matter."""
+    array = arch.array
+    assert array is not None
+    images = draw(st.booleans())
+    g = draw(st.integers(1, kernel.groups))
+    mapping = Mapping(
+        m=draw(st.integers(1, kernel.batch)) * kernel.positions if images else _some(draw, kernel.positions),
+        n=draw(st.integers(1, kernel.n)),
+        k=draw(st.integers(1, kernel.channels)) * kernel.taps,
+        g=g,
+        order=draw(st.sampled_from(ORDERS)),
+        hold=tuple((operand, draw(st.integers(0, 3))) for operand in ("weight", "input", "output")),
+        lowering=draw(st.sampled_from(("im2col", "direct"))),
+        split=draw(st.sampled_from(("m", "n", "k"))) if array.count > 1 else None,
+    )
+    return replace(mapping, packed=draw(st.integers(1, most_packed(kernel, mapping, arch))))
+
+
+def most_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> int:
+    """Return how many groups' tiles fit block-diagonally on the array."""
+    array = arch.array
+    assert array is not None
+    flow = DATAFLOWS[array.dataflow]
+    side = {d: min(mapping.tile(d), getattr(kernel, d)) for d in ("m", "n", "k")}
+    if mapping.lowering == "direct":
+        side["k"] = channels(kernel, side["k"])
+    return max(1, min(mapping.g, array.rows // side[flow.row], array.cols // side[flow.col]))
+
+
+HOLDS = ((("weight", "input", "output"),), (("weight",), ("input", "output")), (("weight",), ("input",), ("output",)))
+
+
+@st.composite
+def arches(draw: Any, bounded: bool | None = None, knobs: bool = False, count: int | None = None) -> Arch:
+    """A chip with one to three arrays, and buffers without an end (see `tight`); or with ideal memory."""
+    array: dict[str, Any] = {
+        "kind": "systolic", "rows": draw(st.integers(1, 6)), "cols": draw(st.integers(1, 6)),
+        "dataflow": draw(st.sampled_from(FLOWS)), "count": count or draw(st.sampled_from((1, 1, 2, 3))),
+    }  # fmt: skip
+    if knobs:
+        array |= {
+            "sram_read_latency": draw(st.integers(0, 3)), "output_register": draw(st.integers(0, 2)),
+            "pe_pipeline": draw(st.integers(1, 3)), "weight_buffers": draw(st.integers(1, 2)),
+            "swap": draw(st.sampled_from(("wave", "global"))), "drain": draw(st.sampled_from(("serial", "overlap"))),
+            "convention": draw(st.sampled_from(("rtl", "rtl", "scalesim"))),
+        }  # fmt: skip
+    data: dict[str, Any] = {
+        "name": "chip", "clock": "1 GHz", "memory": "ideal", "units": {"array": array}, "precision": draw(precisions()),
+        "link": {"bandwidth": f"{draw(st.integers(1, 16))} B/cycle", "latency": draw(st.integers(0, 4))},
+        "prefetch": draw(st.booleans()),
+    }  # fmt: skip
+    if bounded or (bounded is None and draw(st.booleans())):
+        data |= {"buffers": draw(buffers()), "memory": draw(memories())}
+    return Arch.model_validate(data)
+
+
+@st.composite
+def precisions(draw: Any) -> dict[str, str]:
+    """Number formats, narrow ones that fill no whole byte among them."""
+    return {operand: draw(st.sampled_from(("int4", "int8", "int16"))) for operand in ("weight", "input", "output")}
+
+
+@st.composite
+def buffers(draw: Any) -> dict[str, Any]:
+    """Buffers of 1 GiB that share the operands in some way."""
+    ports = st.sampled_from((None, None, "1 B/cycle", "4 B/cycle", "32 B/cycle"))
+    return {
+        f"b{index}": {
+            "capacity": "1 GiB", "holds": list(held), "buffering": draw(st.sampled_from(("single", "double"))),
+            "bandwidth": draw(ports), "ports": draw(st.integers(1, 2)),
+        }
+        for index, held in enumerate(draw(st.sampled_from(HOLDS)))
+    }  # fmt: skip
+
+
+@st.composite
+def memories(draw: Any) -> dict[str, Any]:
+    """Off-chip memories from starved to plentiful."""
+    return {
+        "kind": "simple", "bandwidth": f"{draw(st.sampled_from((1, 3, 8, 64)))} GB/s",
+        "latency": f"{draw(st.sampled_from((0, 1, 7, 40)))} ns", "burst": f"{draw(st.sampled_from((1, 4, 32)))} B",
+    }  # fmt: skip
+
+
+def tight(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> Arch:
+    """Return the chip with every buffer just large enough for the tiling, by its own account of its needs."""
+    if not arch.bounded:
+        return arch
+    wanted = needs(tiling, arch, on_chip)
+    sized = {
+        name: buffer.model_copy(update={"capacity": max(1, sum(wanted.get(o, 0) for o in buffer.holds))})
+        for name, buffer in arch.buffers.items()
+    }
+    return arch.model_copy(update={"buffers": sized})
+
+
+@st.composite
+def cases(draw: Any, bounded: bool | None = None, knobs: bool = False, count: int | None = None) -> tuple[Arch, Plan]:
+    """A chip, tight or roomy, and a plan that it can execute."""
+    kernel, arch = draw(contractions()), draw(arches(bounded, knobs, count))
+    tiling = Tiling(kernel, draw(mappings(kernel, arch)))
+    on_chip = frozenset(draw(st.sets(st.sampled_from(OPERANDS), max_size=2))) if draw(st.booleans()) else frozenset()
+    arch = tight(tiling, arch, on_chip) if draw(st.booleans()) else arch
+    check(tiling, arch, on_chip)
+    return arch, plan_contraction(tiling, arch, "array", Surroundings(on_chip))
+
+
+def operands(kernel: Contraction, seed: int = 0) -> tuple[Any, Any]:
+    """Return small random integers for both operands of the contraction."""
+    right = (kernel.groups, kernel.k, kernel.n)
+    return random_integers(kernel.input_shape, seed), random_integers(right, seed + 1)
+
+
+def product(kernel: Contraction) -> tuple[Any, Any, np.ndarray[Any, Any]]:
+    """Return both operands and their product by plain numpy."""
+    inputs, right = operands(kernel)
+    return inputs, right, kernel.compute(inputs, right)
