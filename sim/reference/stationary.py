@@ -109,10 +109,7 @@ class Stationary(Grid):
         used_rows, used_cols = fold.weights.shape
         block = np.zeros((self.array.rows, used_cols), self.dtype)
         block[:used_rows] = fold.weights
-        for index, words in enumerate(stream(block[::-1], self.array.cols, self.dtype)):
-            if index < self.array.rows - used_rows:
-                words.tag &= ~USEFUL
-            yield words
+        return stream(block[::-1], self.array.cols, self.dtype)
 
     def snapshot(self, edge: int) -> Snapshot:
         """Return copies of all registers, just after `edge`."""
