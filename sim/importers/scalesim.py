@@ -1,0 +1,56 @@
+"""SCALE-Sim's files as this project's own: a topology CSV to a workload, a .cfg to an architecture.
+
+Where its conventions differ from the field's is said in the written file, as comments, and in the report:
+output sizes round up, nothing is padded, a layer with "DP" in its name is depthwise, "Total Cycles" are the
+sum over folds minus 1 with K + R + C - 2 or 2R + C + T - 2 cycles a fold, and output writes of output
+stationary are counted more than once. The CONVENTIONS of scalesim_topology and scalesim_config say it in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sim.errors import ConfigError, Problem
+from sim.importers.document import read_text, to_yaml, write
+from sim.importers.scalesim_config import read_config
+from sim.importers.scalesim_topology import read_topology
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import made: the text of the file, what a reader must know of it, and what it holds.
+
+    `kind` says whether it is a workload or an arch; `out` is where it was written, None for nowhere.
+    `counts` of a workload: layers, products, depthwise, rounded_up and macs; of an arch: keys, not_modelled.
+    """
+
+    kind: Literal["workload", "arch"]
+    source: Path
+    out: Path | None
+    text: str
+    notes: tuple[str, ...]
+    counts: dict[str, int]
+
+
+def import_scalesim(path: str | Path, out: str | Path | None = None) -> Report:
+    """Write the SCALE-Sim topology or configuration in `path` to the YAML file `out`, and report on it.
+
+    A configuration is told by its suffix .cfg, or by a section on its first line. Without `out`
+    nothing is written, and the report holds the text. Raises ConfigError with every problem of the file.
+    """
+    source, target = Path(path), None if out is None else Path(out)
+    if target is not None and target.suffix not in (".yaml", ".yml"):
+        raise ConfigError(Problem("must end in .yaml", file=str(target)))
+    config = _is_config(source)
+    read = read_config if config else read_topology
+    made = read(source, "" if target is None else target.stem)
+    text = to_yaml(made.data, made.notes) if target is None else write(made.data, target, made.notes)
+    return Report("arch" if config else "workload", source, target, text, made.notes, made.counts)
+
+
+def _is_config(path: Path) -> bool:
+    lines = (line.strip() for line in read_text(path).splitlines())
+    first = next((line for line in lines if line and not line.startswith(("#", ";"))), "")
+    return first.startswith("[") or path.suffix == ".cfg"
