@@ -40,6 +40,13 @@ class Published(Strict):
     source: str = ""
 
 
+class NotModelled(Strict):
+    """Something that a file names and that no operator expresses, such as sparsity."""
+
+    what: str
+    where: list[str]
+
+
 @dataclass(frozen=True)
 class Node:
     """One layer: an operator, the tensors it reads and makes, and their shapes."""
@@ -80,6 +87,8 @@ class Graph:
     title: str = ""
     source: str = ""
     published: Published = field(default_factory=Published)
+    not_modelled: tuple[dict[str, Any], ...] = ()
+    """What the file says that no operator expresses: `what`, and `where` (layer names)."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """The values that the file's `params` ended up with."""
 

@@ -13,7 +13,7 @@ from sim import library
 from sim.blocks import Expansion, Layer, Scope, unknown_name
 from sim.errors import ConfigError, Problem, unknown
 from sim.expressions import resolve
-from sim.graph import Graph, Node, Published
+from sim.graph import Graph, Node, NotModelled, Published
 from sim.op import Shape
 from sim.wiring import Wiring
 from sim.yamlfile import Document, Strict, check, in_order, read
@@ -37,6 +37,7 @@ class Workload(Strict):
     inputs: dict[str, list[Any]]
     blocks: dict[str, Block] = {}
     layers: list[dict[str, Any]]
+    not_modelled: list[NotModelled] = []
 
 
 def open_workload(text: str, overrides: Mapping[str, object] = {}) -> Graph:
@@ -80,6 +81,7 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
     return Graph(
         name=file.name, inputs=inputs, nodes=tuple(wiring.nodes), title=file.title, source=file.source,
         digest=_digest(inputs, wiring.nodes, expansion.layers), published=file.published, params=values,
+        not_modelled=tuple(entry.model_dump() for entry in file.not_modelled),
     )  # fmt: skip
 
 

@@ -1,0 +1,267 @@
+"""From plans and a timeline to the result: traffic by memory and operand, energy by action, causes by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sim import energy
+from sim.arch import OPERANDS, Arch, Simple, Systolic, Vector
+from sim.dataflow import DATAFLOWS
+from sim.energy import Cost
+from sim.engine import Stage
+from sim.graph import Graph
+from sim.kernel import Contraction
+from sim.layers import Lowered, Task
+from sim.mapper import Prices
+from sim.plan import Plan, Totals, totals
+from sim.result import Layer, Result, Traffic
+from sim.timeline import CAUSES, Timeline
+from sim.version import __version__
+
+Counts = dict[tuple[str, str], float]
+"""(component, action) to how often; DRAM and link count bits, buffers accesses, registers bits."""
+
+
+class Book:
+    """Keeps the accounts of one run: what each action costs, and what each layer did."""
+
+    def __init__(self, chip: Arch, graph: Graph) -> None:
+        self.chip, self.graph = chip, graph
+        self.table = energy.load(chip.technology)
+        self.costs: dict[tuple[str, str], Cost] = {}
+        self.not_modelled: list[dict[str, Any]] = []
+        self.leakage: dict[str, float] = {}
+        self._price_chip()
+        self.prices = self._prices()
+
+    def _price_chip(self) -> None:
+        chip, precision = self.chip, self.chip.precision
+        self.array = chip.unit_name(Systolic) if chip.array else ""
+        self.vector = chip.unit_name(Vector) if chip.vector else ""
+        if chip.array:
+            self.costs[self.array, "mac"] = self.table.mac(precision.input, precision.weight, precision.partial_sum)
+            self.costs[self.array, "register"] = self.table.register(1)
+        if isinstance(chip.memory, Simple):
+            read, write = self.table.dram(chip.memory.technology)
+            self.costs["dram", "read"], self.costs["dram", "write"] = read, write
+        self.costs["link", "bit"] = self.table.link()
+        leakless = []
+        for name, buffer in chip.buffers.items() if chip.bounded else ():
+            sram = self.table.sram(buffer.capacity, buffer.port_width * 8)
+            self.costs[name, "read"], self.costs[name, "write"] = sram.read, sram.write
+            if sram.leakage_watts is None:
+                leakless.append(name)
+            else:
+                self.leakage[name] = sram.leakage_watts
+        if leakless:
+            self.not_modelled.append({"what": f"leakage (not in table {chip.technology})", "where": leakless})
+        if not chip.bounded:
+            self.not_modelled.append({"what": "energy of memories (memory is ideal)", "where": ["sram"]})
+
+    def _prices(self) -> Prices:
+        def per_byte(component: str, action: str, width: int) -> float:
+            cost = self.costs.get((component, action))
+            return cost.pj / width if cost else 0.0
+
+        width = {o: self._width(o) for o in OPERANDS}
+        return Prices(
+            per_byte("dram", "read", 1) * 8,
+            {o: per_byte(self.chip.buffer_of(o), "read", width[o]) for o in OPERANDS},
+            {o: per_byte(self.chip.buffer_of(o), "write", width[o]) for o in OPERANDS},
+        )
+
+    def _width(self, operand: str) -> int:
+        buffer = self.chip.buffers.get(self.chip.buffer_of(operand))
+        return buffer.port_width if buffer else 1
+
+    def result(
+        self, lowered: Lowered, stages: Sequence[Stage], timeline: Timeline, missing: list[Any], provenance: Any
+    ) -> Result:
+        """Return the whole account of a run."""
+        chip, tasks = self.chip, lowered.tasks
+        per_stage = [totals(stage.plan) for stage in stages]
+        by_layer: list[list[tuple[Plan, Totals]]] = [[] for _ in tasks]
+        for stage, total in zip(stages, per_stage, strict=True):
+            by_layer[stage.layer].append((stage.plan, total))
+        seconds = timeline.cycles / chip.clock
+        layers, counts = [], Counts()
+        for index, task in enumerate(tasks):
+            layer, acted = self._layer(index, task, by_layer[index], timeline)
+            layers.append(layer)
+            for key, amount in acted.items():
+                counts[key] = counts.get(key, 0) + amount
+        spent = energy.account(counts, self.costs, self.leakage, seconds)
+        macs = sum(layer.macs for layer in layers)
+        used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
+        traffic = _sum_traffic([layer.traffic_bytes for layer in layers])
+        return Result(
+            arch=chip.name, workload=self.graph.name, clock_hz=chip.clock, cycles=timeline.cycles, seconds=seconds,
+            macs=macs, utilization=self._utilization(macs, timeline.cycles),
+            mapping_efficiency=used / slots if slots else 0.0, units=self._units(timeline), traffic_bytes=traffic,
+            energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
+            buffers={name: {"capacity_bytes": chip.buffers[name].capacity, "peak_bytes": peak + self._kept(name, lowered)}
+                     for name, peak in timeline.peaks.items()} if chip.bounded else {},
+            dram=self._dram(traffic, seconds), layers=tuple(layers),
+            not_modelled=tuple([*missing, *self.not_modelled]), provenance=self._provenance(provenance),
+            convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(),
+        )  # fmt: skip
+
+    def _kept(self, name: str, lowered: Lowered) -> int:
+        """Return the most bytes of activations that are kept in a buffer at once."""
+        if name != self.chip.buffer_of("input"):
+            return 0
+        last = {tensor: i for i, task in enumerate(lowered.tasks) for _, tensor in task.reads}
+        live = [0] * (len(lowered.tasks) + 1)
+        for i, task in enumerate(lowered.tasks):
+            if task.writes in lowered.kept:
+                for j in range(i, last.get(task.writes, i) + 1):
+                    live[j] += self.chip.bytes_of("input", task.elements)
+        return max(live)
+
+    def _utilization(self, macs: int, cycles: int) -> float:
+        peak = self.chip.array.pes * cycles if self.chip.array else 0
+        return macs / peak if peak else 0.0
+
+    def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
+        kinds = {name: unit.kind for name, unit in self.chip.units.items()} | {"dram": "channel", "link": "link"}
+        return {n: {"kind": kinds[n], "cycles": ledger.by_cause()} for n, ledger in timeline.ledgers.items()}
+
+    def _dram(self, traffic: Traffic, seconds: float) -> dict[str, dict[str, Any]]:
+        memory = self.chip.memory
+        if not isinstance(memory, Simple):
+            return {}
+        moved = sum(sum(operands.values()) for operands in traffic.get("dram", {}).values())
+        share = moved / (memory.bandwidth * seconds) if seconds else 0.0
+        return {"dram": {"bandwidth_utilization": share, "bandwidth_gbps": moved / seconds / 1e9 if seconds else 0.0}}
+
+    def _provenance(self, given: Any) -> dict[str, Any]:
+        return {"version": __version__, **given}
+
+    def _compulsory(self) -> dict[str, int]:
+        """Return the bytes of each operand if every one that a multiply-accumulate touches moved once."""
+        chip = self.chip
+        found = dict.fromkeys(OPERANDS, 0)
+        for node in self.graph.nodes:
+            for kernel in node.kernels:
+                if isinstance(kernel, Contraction):
+                    right = "weight" if kernel.right_is == "weight" else "input"
+                    found[right] += chip.bytes_of(right, kernel.right_elements)
+                    found["input"] += chip.bytes_of("input", kernel.input_elements)
+                    found["output"] += chip.bytes_of("output", kernel.output_elements)
+        return found
+
+    def _layer(
+        self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline
+    ) -> tuple[Layer, Counts]:
+        counts: Counts = {}
+        traffic: Traffic = {}
+        for plan, total in plans:
+            _merge_traffic(traffic, self._traffic(plan, total))
+            for key, amount in self._actions(plan, total).items():
+                counts[key] = counts.get(key, 0) + amount
+        for memory, directions in traffic.items():
+            self._count_accesses(counts, memory, directions)
+        unit = self.array if task.contracts else self.vector
+        causes = timeline.ledgers[unit].of_layer(index) if unit in timeline.ledgers else {}
+        start, end = timeline.spans[index]
+        macs, used, slots = (sum(getattr(t, name) for _, t in plans) for name in ("macs", "used", "slots"))
+        spent = energy.account(counts, self.costs, {}, 0.0)
+        mapping = next((plan.mapping for plan, _ in plans if plan.mapping), None)
+        layer = Layer(
+            name=task.name, op=task.op, unit=unit, start=start, cycles=end - start, macs=macs,
+            utilization=self._utilization(macs, end - start), mapping_efficiency=used / slots if slots else 0.0,
+            compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
+            causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj,
+            mapping=_mapping(mapping) if mapping else None, fused=tuple(task.fused),
+        )  # fmt: skip
+        return layer, counts
+
+    def _traffic(self, plan: Plan, total: Totals) -> Traffic:
+        """Return the bytes that a plan moves, by memory, direction and operand."""
+        chip, traffic = self.chip, Traffic()
+        right = plan.kernel.right_is if isinstance(plan.kernel, Contraction) else "weight"
+        names = {"weight": right, "parameter": "weight", "input": "input", "output": "output"}
+
+        def add(memory: str, direction: str, operand: str, count: int) -> None:
+            if count:
+                place = traffic.setdefault(memory, {"read": {}, "write": {}})[direction]
+                place[names[operand]] = place.get(names[operand], 0) + count
+
+        for operand, count in total.load.items():
+            add("dram", "read", operand, count)
+            if operand != "parameter":
+                add(chip.buffer_of(operand), "write", operand, count)
+        for operand, count in total.store.items():
+            add("dram", "write", operand, count)
+            add(chip.buffer_of(operand), "read", operand, count)
+        for direction, table in (("read", total.reads), ("write", total.writes)):
+            for operand, count in table.items():
+                size = chip.bytes_of("partial_sum" if operand == "output" else operand, count)
+                add(chip.buffer_of(operand), direction, operand, size)
+        if isinstance(plan.kernel, Contraction):
+            fused = chip.bytes_of("partial_sum", total.elements)
+            add(chip.buffer_of("output"), "read", "output", fused)
+            add(chip.buffer_of("output"), "write", "output", fused)
+        else:
+            add(chip.buffer_of("input"), "read", "input", chip.bytes_of("input", sum(plan.kernel.inputs)))
+            add(chip.buffer_of("output"), "write", "output", chip.bytes_of("output", plan.kernel.outputs))
+        return traffic
+
+    def _actions(self, plan: Plan, total: Totals) -> Counts:
+        """Return what a plan does besides memory accesses: products, registers, lane operations, link bits."""
+        counts: Counts = {}
+        if total.macs:
+            counts[self.array, "mac"] = total.macs
+            counts[self.array, "register"] = total.macs * self._register_bits()
+        for operation, count in total.operations.items():
+            if count:
+                counts[self.vector, operation] = count
+                self.costs.setdefault((self.vector, operation), self.table.lane(operation, self.chip.precision.partial_sum))
+        if total.link:
+            counts["link", "bit"] = total.link * 8
+        return counts
+
+    def _register_bits(self) -> int:
+        """Return the register bits that one PE writes for a product: what moves, and the sum.
+
+        Source: the registers of sim.reference. The stationary operand rests; in output stationary both
+        operands move and the sum is rewritten in place.
+        """
+        array, chip = self.chip.array, self.chip
+        assert array is not None  # only contractions ask
+        stationary = DATAFLOWS[array.dataflow].stationary
+        moving = [o for o in ("weight", "input") if o != stationary]
+        return sum(chip.bits(o) for o in moving) + chip.bits("partial_sum")
+
+    def _count_accesses(self, counts: Counts, memory: str, directions: dict[str, dict[str, int]]) -> None:
+        if (memory, "read") not in self.costs:
+            return
+        for direction, operands in directions.items():
+            moved = sum(operands.values())
+            per = 1 / 8 if memory == "dram" else self.chip.buffers[memory].port_width
+            if moved:
+                counts[memory, direction] = counts.get((memory, direction), 0) + moved / per
+
+
+def _mapping(mapping: Any) -> dict[str, Any]:
+    hold = {operand: list(mapping.inside(operand)) for operand in OPERANDS}
+    return {
+        "tile": {"g": mapping.g, "m": mapping.m, "n": mapping.n, "k": mapping.k}, "order": list(mapping.order),
+        "held_along": hold, "packed": mapping.packed, "lowering": mapping.lowering, "split": mapping.split,
+    }  # fmt: skip
+
+
+def _merge_traffic(into: Traffic, more: Traffic) -> None:
+    for memory, directions in more.items():
+        for direction, operands in directions.items():
+            place = into.setdefault(memory, {"read": {}, "write": {}})[direction]
+            for operand, count in operands.items():
+                place[operand] = place.get(operand, 0) + count
+
+
+def _sum_traffic(parts: Sequence[Traffic]) -> Traffic:
+    total: Traffic = {}
+    for part in parts:
+        _merge_traffic(total, part)
+    return total

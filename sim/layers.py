@@ -1,0 +1,126 @@
+"""A network as a chip sees it: what fuses with what, what stays on chip, what cannot be done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from math import prod
+
+from sim.arch import Arch
+from sim.graph import Graph, Node
+from sim.kernel import Contraction, Kernel, VectorWork
+
+
+@dataclass
+class Task:
+    """One layer of a run: its kernels, the tensors it reads (operand, name) and writes, and what it fuses."""
+
+    name: str
+    op: str
+    kernels: tuple[Kernel, ...]
+    reads: tuple[tuple[str, str], ...]
+    writes: str
+    elements: int
+    epilogue: list[VectorWork] = field(default_factory=list)
+    fused: list[str] = field(default_factory=list)
+
+    @property
+    def contracts(self) -> bool:
+        """Whether the layer needs an array."""
+        return any(isinstance(kernel, Contraction) for kernel in self.kernels)
+
+    @property
+    def parameters(self) -> int:
+        """Biases, and the parameters of the fused work."""
+        biases = max((k.bias_elements for k in self.kernels if isinstance(k, Contraction)), default=0)
+        return biases + sum(work.weights for work in self.epilogue)
+
+    def kernel_reads(self, kernel: Kernel) -> tuple[tuple[str, str], ...]:
+        """Return what one kernel reads: the second activation of a product is its right operand."""
+        if isinstance(kernel, Contraction) and kernel.right_is == "input" and len(self.reads) > 1:
+            return (self.reads[0], ("weight", self.reads[1][1]))
+        return self.reads
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The layers in order, the tensors that are kept on chip, and what the chip does not model."""
+
+    tasks: tuple[Task, ...]
+    kept: frozenset[str]
+    not_modelled: tuple[dict[str, object], ...]
+
+
+def lower(graph: Graph, arch: Arch) -> Lowered:
+    """Return the layers of `graph` on `arch`.
+
+    An operator that works element by element on the only use of a layer's output runs on that layer's
+    tiles before they leave. Views take no time. Without a vector unit, what is no contraction is named in
+    `not_modelled` and takes no time.
+    """
+    tasks: dict[str, Task] = {}
+    made_by: dict[str, tuple[str, ...]] = {name: (name,) for name in graph.inputs}
+    uses = Counter(tensor for node in graph.nodes for tensor in node.inputs)
+    skipped: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        sources = tuple(dict.fromkeys(s for tensor in node.inputs for s in made_by[tensor]))
+        if any(isinstance(kernel, Contraction) for kernel in node.kernels):
+            made: tuple[str, ...] = (_add(tasks, node, made_by),)
+        elif not node.kernels:
+            made = sources
+        elif arch.vector is None:
+            skipped.setdefault(node.op_name, []).append(node.name)
+            made = sources
+        elif _fuses(node, sources, tasks, uses):
+            made = sources
+            tasks[sources[0]].epilogue += [k for k in node.kernels if isinstance(k, VectorWork)]
+            tasks[sources[0]].fused.append(node.name)
+        else:
+            made = (_add(tasks, node, made_by),)
+        made_by |= dict.fromkeys(node.outputs, made)
+    missing: list[dict[str, object]] = [
+        {"what": f"{op} (the chip has no vector unit)", "where": where} for op, where in skipped.items()
+    ]
+    last = {source for tensor in graph.outputs for source in made_by[tensor]}
+    return Lowered(tuple(tasks.values()), _kept(list(tasks.values()), arch, last), tuple(missing))
+
+
+def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]) -> str:
+    reads = tuple(("input", source) for tensor in node.inputs for source in made_by[tensor])
+    elements = sum(prod(shape) for shape in node.output_shapes)
+    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, node.name, elements)
+    return node.name
+
+
+def _fuses(node: Node, sources: tuple[str, ...], tasks: dict[str, Task], uses: Counter[str]) -> bool:
+    return node.op.fusible and len(sources) == 1 and sources[0] in tasks and uses[node.inputs[0]] == 1
+
+
+def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
+    """Return the tensors that stay on chip from the layer that makes them to the last that reads them.
+
+    First made, first kept, while all that live at the same time fit in the part set aside (`keep`).
+    """
+    room = arch.buffers[arch.buffer_of("input")].keep if arch.bounded else None
+    if not room:
+        return frozenset()
+    last_use = {tensor: i for i, task in enumerate(tasks) for _, tensor in task.reads}
+    live = [0] * len(tasks)
+    kept: set[str] = set()
+    for i, task in enumerate(tasks):
+        end = last_use.get(task.writes, -1)
+        size = arch.bytes_of("input", task.elements)
+        if task.writes in outputs or end < 0 or any(live[j] + size > room for j in range(i, end + 1)):
+            continue
+        kept.add(task.writes)
+        for j in range(i, end + 1):
+            live[j] += size
+    return frozenset(kept)
+
+
+def fuse_vector(task: Task, kernel: VectorWork, off_chip: tuple[bool, ...]) -> VectorWork:
+    """Return vector work with what is fused behind it, reading only the inputs that come from memory."""
+    operations = kernel.operations + tuple(o for work in task.epilogue for o in work.operations)
+    inputs = tuple(count for count, off in zip(kernel.inputs, off_chip, strict=False) if off)
+    weights = kernel.weights + sum(work.weights for work in task.epilogue)
+    return replace(kernel, inputs=inputs, operations=operations, weights=weights)

@@ -1,0 +1,146 @@
+"""Run a network on a chip: lower, map, plan, simulate, account. The short composition of all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sim import accounting, workload
+from sim import arch as arch_module
+from sim.arch import Arch, MappingChoice, Systolic, Vector
+from sim.engine import Engine, Read, Stage
+from sim.errors import ConfigError, Problem, unknown
+from sim.graph import Graph
+from sim.kernel import Contraction
+from sim.layers import Lowered, Task, fuse_vector, lower
+from sim.mapper import Choice, search
+from sim.planner import Surroundings, plan_vector
+from sim.result import Result
+
+Progress = Callable[[int, int, str], None]
+
+
+def run(
+    arch: str | Arch,
+    network: str | Graph,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    layers: str | None = None,
+    strict: bool = False,
+    fast_forward: bool = True,
+    progress: Progress | None = None,
+) -> Result:
+    """Return what `network` costs on `arch`.
+
+    `overrides` sets keys of either by dotted path, `layers` picks layers by shell pattern, `strict` makes
+    anything that is not modelled an error, `fast_forward=False` simulates every iteration of every loop
+    (the result is the same). Raises ConfigError, MappingError or CapacityError, in the user's words.
+    """
+    chip, graph, digests = open_both(arch, network, overrides or {})
+    lowered = _pick(lower(graph, chip), layers)
+    missing = [*lowered.not_modelled, *graph.not_modelled]
+    if strict and missing:
+        raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
+    if any(task.contracts for task in lowered.tasks):
+        chip.unit_name(Systolic)
+    book = accounting.Book(chip, graph)
+    stages = Planner(chip, lowered, book).stages(progress)
+    timeline = Engine(chip, fast_forward).run(stages)
+    return book.result(lowered, stages, timeline, missing, digests | {"overrides": dict(overrides or {})})
+
+
+def open_both(
+    arch: str | Arch, network: str | Graph, overrides: Mapping[str, Any]
+) -> tuple[Arch, Graph, dict[str, str]]:
+    """Return chip and network with each override given to the one that has its key, and their digests."""
+    ours, theirs = dict[str, Any](), dict[str, Any]()
+    document = arch_module.read_arch(arch) if isinstance(arch, str) else None
+    for key, value in overrides.items():
+        workload_only = key.startswith(("workload.", "params.", "layers."))
+        (ours if not workload_only and _is_arch_key(document, key) else theirs)[key.removeprefix("workload.")] = value
+    if document is None:
+        assert isinstance(arch, Arch)  # the other half of the union
+        if ours:
+            raise ConfigError(Problem(f"{', '.join(ours)}: overrides need the arch by name or path"))
+        chip = arch
+        digest = ""
+    else:
+        for key, value in ours.items():
+            document = arch_module.override(document, key, value)
+        chip, digest = arch_module.build(document), document.digest()
+    graph = network if isinstance(network, Graph) else workload.open_workload(network, theirs)
+    return chip, graph, {"arch_sha256": digest, "workload_sha256": graph.digest}
+
+
+def _is_arch_key(document: arch_module.Document | None, key: str) -> bool:
+    if key.startswith("arch.") or document is None:
+        return key.startswith("arch.")
+    return bool(arch_module.resolve(document, key)) or key.split(".")[0] in Arch.model_fields
+
+
+def _pick(lowered: Lowered, pattern: str | None) -> Lowered:
+    if pattern is None:
+        return lowered
+    tasks = tuple(task for task in lowered.tasks if fnmatchcase(task.name, pattern))
+    if not tasks:
+        raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
+    return replace(lowered, tasks=tasks)
+
+
+def wish_for(chip: Arch, layer: str) -> MappingChoice:
+    """Return what the user fixed for a layer: the general choice, then each pattern that matches its name."""
+    general = chip.mapping
+    chosen = {key: getattr(general, key) for key in MappingChoice.model_fields}
+    for pattern, choice in general.layers.items():
+        if fnmatchcase(layer, pattern):
+            chosen |= {key: getattr(choice, key) for key in choice.model_fields_set}
+    return MappingChoice.model_construct(**chosen)
+
+
+@dataclass
+class Planner:
+    """Maps and plans the layers of a run; equal kernels in equal surroundings are mapped once."""
+
+    chip: Arch
+    lowered: Lowered
+    book: accounting.Book
+
+    def stages(self, progress: Progress | None) -> list[Stage]:
+        """Return the stages of all layers, in order."""
+        self.choices: dict[Any, Choice] = {}
+        stages = []
+        for index, task in enumerate(self.lowered.tasks):
+            if progress:
+                progress(index, len(self.lowered.tasks), task.name)
+            stages += self._task(index, task)
+        return stages
+
+    def _task(self, index: int, task: Task) -> list[Stage]:
+        stages = []
+        for position, kernel in enumerate(task.kernels):
+            reads = task.kernel_reads(kernel)
+            held = [operand for operand, tensor in reads if tensor in self.lowered.kept]
+            on_chip = {o for o in held if all(t in self.lowered.kept for op, t in reads if op == o)}
+            on_chip |= {"output"} if task.writes in self.lowered.kept else set()
+            if isinstance(kernel, Contraction):
+                around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
+                plan = self._map(task.name, kernel, around).plan
+            else:
+                off = tuple(tensor not in self.lowered.kept for _, tensor in reads)
+                work = fuse_vector(task, kernel, off if len(off) == len(kernel.inputs) else (True,) * len(kernel.inputs))
+                plan = plan_vector(work, self.chip, self.chip.unit_name(Vector), frozenset(on_chip))
+            waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
+            stages.append(Stage(plan, index, waits, task.writes))
+        return stages
+
+    def _map(self, layer: str, kernel: Contraction, around: Surroundings) -> Choice:
+        wish = wish_for(self.chip, layer)
+        bare = replace(around, epilogue=tuple(replace(work, name="") for work in around.epilogue))
+        key = (replace(kernel, name=""), bare, wish.model_dump_json())
+        if key not in self.choices:
+            unit = self.chip.unit_name(Systolic)
+            named = replace(kernel, name=layer)
+            self.choices[key] = search(named, self.chip, unit, around, wish, self.book.prices)
+        return self.choices[key]
