@@ -30,10 +30,12 @@ from sim.plan import (
 def fold_count(kernel: Contraction, lowering: str, dim: Dim, size: int, pes: int) -> int:
     """Return the folds along an array side of `pes` PEs that holds `size` of `dim`.
 
-    im2col packs channels and taps densely on the side; direct lowering starts a fold at every tap.
+    im2col packs channels and taps densely on the side; direct lowering starts a fold at every tap, and of
+    `size` steps a few taps may have one channel more than the others (the share of one of several arrays).
     """
-    if dim == "k" and lowering == "direct" and kernel.taps > 1 and size >= kernel.taps:
-        return kernel.taps * -(-channels(kernel, size) // pes)
+    if dim == "k" and lowering == "direct":
+        depth, more = divmod(size, kernel.taps)
+        return more * -(-(depth + 1) // pes) + (kernel.taps - more) * -(-depth // pes)
     return -(-size // pes)
 
 

@@ -41,7 +41,7 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
     """Yield the folds of a tile of `extent` at `at`, array by array, in the geometry of the array.
 
     The dataflow lays one dimension on the rows, one on the columns, and streams the third whole. Several
-    arrays take equal shares of the split dimension, those of direct lowering in whole channels.
+    arrays take shares of the split dimension that differ by one at most.
     """
     kernel, mapping, array = plan.kernel, plan.mapping, arch.array
     assert isinstance(kernel, Contraction) and mapping is not None and array is not None  # plan of a contraction
@@ -55,8 +55,7 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
         for dim, size in sizes.items():
             mine = np.arange(size)
             if dim == mapping.split:
-                unit = kernel.taps if dim == "k" and mapping.lowering == "direct" else 1
-                mine = mine[_share(size, unit, index, array.count)]
+                mine = mine[size * index // array.count : size * (index + 1) // array.count]
             pieces = _cut(kernel, mapping, dim, mine, pes[dim]) if dim in pes else [mine]
             cuts[dim] = [at[dim] + piece for piece in pieces if piece.size]
         for groups in packs:
@@ -64,12 +63,6 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
                 for n in cuts["n"]:
                     for k in cuts["k"]:
                         yield _fitting(plan.name, FoldBlock(index, groups, m, n, k), pes)
-
-
-def _share(size: int, unit: int, index: int, count: int) -> slice:
-    """Return the part of `size` that array `index` of `count` takes, in whole units, none larger by two."""
-    units = -(-size // unit)
-    return slice(units * index // count * unit, units * (index + 1) // count * unit)
 
 
 def _cut(kernel: Contraction, mapping: Mapping, dim: str, mine: Index, pes: int) -> list[Index]:
