@@ -58,11 +58,12 @@ class ChannelUnit(_Mover):
         """Return the cycles on the channel, or at the buffer's port where that is narrower."""
         step = job.step
         assert isinstance(step, Load | Store)  # the engine sends nothing else
-        operand = step.operand if isinstance(step, Load) else "output"
+        # Parameters of the layer's vector work (biases) go where the sums are.
+        operand = step.operand if isinstance(step, Load) and step.operand != "parameter" else "output"
         busy = self.channel.cycles(step.bytes)
-        port = self.chip.buffers[self.chip.buffer_of(operand)].bandwidth
-        if port is not None:
-            busy = max(busy, -(-step.bytes // port))
+        buffer = self.chip.buffers.get(self.chip.buffer_of(operand))  # parameters go to the vector unit
+        if buffer is not None and buffer.bandwidth is not None:
+            busy = max(busy, -(-step.bytes // buffer.bandwidth))
         waited = any(cause == "wait_dependency" and signal.time == job.start for signal, cause in job.waits)
         if waited:
             job.done.dependency_until = job.start
