@@ -1,0 +1,1 @@
+"""The commands of `tiletick`, one file each: `arguments(parser)` declares options, `execute(options)` runs it."""

@@ -1,0 +1,55 @@
+"""Simulate a network on a chip: cycles, energy and traffic by layer, and why they are what they are.
+
+ARCH is a chip and WORKLOAD a network, each by its name in the library (see `tiletick list`) or by the path
+of a YAML file. A workload may be one layer: gemm:MxNxK, gemv:OUTxIN, conv:C,H,W,K,R,S[,stride=2][,pad=1].
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from sim.commands._options import add_set, overrides, width
+from sim.commands._progress import Bar
+from sim.errors import ConfigError, Problem
+from sim.report.summary import summarize
+from sim.result import Result, write
+from sim.simulate import run
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the options of `run`."""
+    parser.add_argument("arch", metavar="ARCH")
+    parser.add_argument("workload", metavar="WORKLOAD")
+    add_set(parser)
+    parser.add_argument("--layers", metavar="GLOB", help="only the layers whose name matches, as in 'layer4.*'")
+    parser.add_argument("--strict", action="store_true", help="fail where something is not modelled")
+    parser.add_argument(
+        "--no-fast-forward", action="store_true", help="simulate every iteration; slower, and the result is the same"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output, and only that")
+    parser.add_argument("--csv", metavar="FILE", help="write a row for each layer; - is standard output, and only that")
+
+
+def execute(options: Namespace) -> int:
+    """Run the simulation and put its result where the options say; return 0."""
+    if options.json is not None and options.json == options.csv:
+        raise ConfigError(Problem(f"--json and --csv cannot both go to '{options.json}'"))
+    with Bar() as bar:
+        result = run(
+            options.arch, options.workload, overrides(options.settings), layers=options.layers,
+            strict=options.strict, fast_forward=not options.no_fast_forward, progress=bar.advance,
+        )  # fmt: skip
+    _deliver(result, options)
+    return 0
+
+
+def _deliver(result: Result, options: Namespace) -> None:
+    forms = {options.json: result.to_json, options.csv: result.to_csv}
+    for target, form in forms.items():
+        if target not in (None, "-"):
+            write(target, form())
+    if "-" in forms:
+        sys.stdout.write(forms["-"]())
+    else:
+        sys.stdout.write(summarize(result, width()))

@@ -1,0 +1,28 @@
+"""Show a chip or a network: every key with its unit and meaning, defaults included, and what follows from them.
+
+NAME is a chip, a network, an inline workload such as gemm:64x64x64, or the path of a YAML file.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from sim.commands._options import add_set, overrides, width
+from sim.report.show import schema, show
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the options of `show`."""
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of such a file (of a chip's without NAME)"
+    )
+    add_set(parser)
+
+
+def execute(options: Namespace) -> int:
+    """Print the thing, or the schema of its file; return 0."""
+    settings = overrides(options.settings)
+    sys.stdout.write(schema(options.name) if options.schema else show(options.name, settings, width()))
+    return 0

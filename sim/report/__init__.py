@@ -1,0 +1,1 @@
+"""What a result, a chip and a network look like as text."""

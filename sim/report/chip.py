@@ -1,0 +1,52 @@
+"""A chip as text: its keys as a tree, and what follows from them."""
+
+from __future__ import annotations
+
+from sim.arch import Arch, channel
+from sim.energy import load as load_table
+from sim.report.table import pairs, wrap
+from sim.report.tree import tree
+from sim.units import show_bytes, show_si
+
+TOLD_ABOVE = frozenset({"name", "description", "source"})
+
+
+def chip_text(chip: Arch, width: int) -> str:
+    """Return what `show` prints of a chip: description, tree, derived figures and sources."""
+    parts = [
+        wrap(f"{chip.name}: {chip.description}" if chip.description else chip.name, width),
+        tree(chip, width, TOLD_ABOVE),
+        "It follows:\n" + pairs(derived(chip), width, "  "),
+        "Sources:\n" + pairs(_sources(chip), width, "  "),
+    ]
+    return "\n".join(parts)
+
+
+def derived(chip: Arch) -> list[tuple[str, str]]:
+    """Return what the keys of `chip` imply: peak rates, on-chip memory, bytes a cycle, and the ridge point.
+
+    The ridge point is the MACs a byte above which the peak of the array, and below which the off-chip
+    channel, is the limit (the roofline model: Williams, Waterman and Patterson, CACM 52(4), 2009).
+    """
+    found, array, vector, line = list[tuple[str, str]](), chip.array, chip.vector, channel(chip)
+    if array is not None:
+        peak = show_si(2 * array.pes * chip.clock, "OPS")
+        found.append(("peak", f"{array.pes:,} MACs/cycle = {peak}, two operations a MAC"))
+    if vector is not None:
+        found.append(("vector", f"{show_si(vector.lanes * chip.clock, 'OPS')}: {vector.lanes:,} lanes"))
+    if chip.buffers and chip.bounded:
+        total = show_bytes(sum(buffer.capacity for buffer in chip.buffers.values()))
+        found.append(("on chip", f"{total} in {len(chip.buffers)} buffers"))
+    if line is None:
+        found.append(("off chip", "no limit: memory is ideal"))
+        return found
+    rate = float(line.burst / line.cycles_per_burst)
+    found.append(("off chip", f"{rate:.4g} B/cycle in bursts of {line.burst} B, {line.latency:,} cycles of latency"))
+    if array is not None:
+        found.append(("ridge point", f"{array.pes / rate:,.4g} MACs a byte; a layer with fewer waits for memory"))
+    return found
+
+
+def _sources(chip: Arch) -> list[tuple[str, str]]:
+    table = load_table(chip.technology)
+    return [("chip", chip.source or "none stated"), ("energy", f"table {table.name}: {table.schema.about}")]

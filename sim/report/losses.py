@@ -1,0 +1,62 @@
+"""Why a layer is slower than its array's peak, in a sentence: the cycles it loses, by cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from sim.result import Layer, Result
+
+REASONS = {
+    "compute": "on PEs that the mapping leaves empty",
+    "lanes": "in lane operations of the vector unit",
+    "fill": "filling the array",
+    "drain": "draining the array",
+    "wait_input": "waiting for inputs from memory",
+    "wait_weight": "waiting for weights from memory",
+    "wait_output_space": "waiting for room for outputs",
+    "wait_dependency": "waiting for an earlier step's result",
+    "idle": "without work",
+    "outside": "before and after the unit's own work, loading and storing",
+}
+"""What each cause of a lost cycle is called; `outside` is the span that the unit's causes do not cover."""
+
+LEAST_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The cycles of a layer beyond its compute bound (MACs / peak MACs a cycle), and the share of each reason."""
+
+    layer: Layer
+    cycles: int
+    shares: tuple[tuple[str, float], ...]
+
+    def sentence(self) -> str:
+        """Return the loss in words, the largest reason first, reasons below 1 % left out."""
+        told = ", ".join(f"{share:.0%} {REASONS[reason]}" for reason, share in self.shares if share >= LEAST_SHARE)
+        return f"{self.layer.name} loses {self.cycles:,} of {self.layer.cycles:,} cycles: {told or 'to rounding'}"
+
+
+def peak_macs(result: Result) -> int:
+    """Return the most MACs a cycle of the chip, from the definition of utilization; 0 where it did none."""
+    slots = result.utilization * result.cycles
+    return round(result.macs / slots) if slots else 0
+
+
+def worst(result: Result, count: int = 3) -> list[Loss]:
+    """Return the layers that lose the most cycles, the worst first."""
+    peak = peak_macs(result)
+    losses = [_loss(layer, peak) for layer in result.layers]
+    return sorted((loss for loss in losses if loss.cycles > 0), key=lambda loss: -loss.cycles)[:count]
+
+
+def _loss(layer: Layer, peak: int) -> Loss:
+    bound = ceil(layer.macs / peak) if peak else 0
+    lost = layer.cycles - bound
+    parts = {cause: cycles for cause, cycles in layer.causes.items() if cause != "compute"}
+    parts["compute" if layer.macs else "lanes"] = max(0, layer.causes.get("compute", 0) - bound)
+    parts["outside"] = max(0, lost - sum(parts.values()))
+    total = sum(parts.values()) or 1
+    ordered = sorted(parts.items(), key=lambda part: -part[1])
+    return Loss(layer, lost, tuple((reason, cycles / total) for reason, cycles in ordered))

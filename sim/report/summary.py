@@ -1,0 +1,120 @@
+"""The report of a run as text: a table of layers, the totals, the worst layers, and what is not modelled."""
+
+from __future__ import annotations
+
+from sim.report.losses import peak_macs, worst
+from sim.report.table import Column, pairs, table, wrap
+from sim.result import Layer, Result, Traffic
+from sim.units import show_bytes, show_si
+
+CONVENTIONS = {
+    "rtl": "from the first accepted input to the last valid output, both counted, as register-level simulation does",
+    "scalesim": "as SCALE-Sim: K + R + C - 2 cycles a fold (os), 2R + C + T - 2 (ws, is), T the streamed length",
+}
+"""What a cycle count means, by `convention` of the array."""
+
+OFF_CHIP = "dram"
+"""The off-chip memory, as results name it."""
+
+COLUMNS = (
+    Column("layer", right=False),
+    Column("op", right=False, spare=3),
+    Column("cycles"),
+    Column("share"),
+    Column("util"),
+    Column("mapped", spare=2),
+    Column("off-chip"),
+    Column("energy", spare=1),
+    Column("bound", right=False),
+)
+
+
+def summarize(result: Result, width: int = 120) -> str:
+    """Return all that `run` prints, in lines of `width` characters where names allow it."""
+    title = f"{result.workload} on {result.arch}\n"
+    parts = [title, _layers(result, width), _totals(result, width), _worst(result, width), _missing(result, width)]
+    return "\n".join(part for part in parts if part)
+
+
+def _layers(result: Result, width: int) -> str:
+    text = table(COLUMNS, (_row(layer, result) for layer in result.layers), width)
+    if any(layer.fused for layer in result.layers):
+        text += "+n: layers that run on this one's tiles before they leave the chip\n"
+    return text
+
+
+def _row(layer: Layer, result: Result) -> list[str]:
+    fused = f" +{len(layer.fused)}" if layer.fused else ""
+    share = layer.cycles / result.cycles if result.cycles else 0.0
+    moved = off_chip(layer.traffic_bytes)
+    return [
+        layer.name, layer.op + fused, f"{layer.cycles:,}", f"{share:.1%}",
+        f"{layer.utilization:.1%}" if layer.macs else "-", f"{layer.mapping_efficiency:.1%}" if layer.macs else "-",
+        show_bytes(moved) if moved else "-", energy(layer.energy_pj), layer.bound.replace("_", " "),
+    ]  # fmt: skip
+
+
+def energy(picojoules: float) -> str:
+    """Write an energy with its prefix: 1.5e6 pJ is '1.5 uJ'."""
+    return show_si(picojoules * 1e-12, "J") if picojoules else "0 J"
+
+
+def off_chip(traffic: Traffic) -> int:
+    """Return the bytes that crossed the chip's edge, both ways."""
+    return sum(sum(operands.values()) for operands in traffic.get(OFF_CHIP, {}).values())
+
+
+def _totals(result: Result, width: int) -> str:
+    return pairs([*_speed(result), *_memory(result), *_energy(result)], width)
+
+
+def _speed(result: Result) -> list[tuple[str, str]]:
+    counted = f"counted {CONVENTIONS.get(result.convention, result.convention)} (convention {result.convention})"
+    time, clock = show_si(result.seconds, "s"), show_si(result.clock_hz, "Hz")
+    lines = [("cycles", f"{result.cycles:,} = {time} at {clock}, {counted}"), ("MACs", f"{result.macs:,}")]
+    if result.macs and result.seconds:
+        peak = 2 * peak_macs(result) * result.clock_hz
+        rate = f"{show_si(2 * result.macs / result.seconds, 'OPS')} of {show_si(peak, 'OPS')} at peak"
+        lines.append(("throughput", f"{rate}, two operations a MAC"))
+        lines.append(("utilization", f"{result.utilization:.1%} of the PEs' cycles do a useful MAC"))
+        lines.append(("mapping", f"{result.mapping_efficiency:.1%} of the PEs of all folds have work"))
+    return lines
+
+
+def _memory(result: Result) -> list[tuple[str, str]]:
+    moved, needed = off_chip(result.traffic_bytes), sum(result.compulsory_bytes.values())
+    lines = []
+    if moved:
+        text = f"{show_bytes(moved)} off chip"
+        if needed:
+            text += f", {moved / needed:.2f} times the {show_bytes(needed)} of each operand of a MAC moved once"
+        busy = result.dram.get(OFF_CHIP, {}).get("bandwidth_utilization")
+        lines.append(("traffic", text if busy is None else f"{text}; {busy:.0%} of the bandwidth"))
+    for name, buffer in result.buffers.items():
+        peak, capacity = buffer["peak_bytes"], buffer["capacity_bytes"]
+        lines.append((f"{name} buffer", f"{show_bytes(peak)} of {show_bytes(capacity)} at its fullest"))
+    return lines
+
+
+def _energy(result: Result) -> list[tuple[str, str]]:
+    total = result.energy_pj["total"]
+    if not total:
+        return []
+    parts = sorted(result.energy_pj["by_component"].items(), key=lambda part: -part[1])
+    shares = ", ".join(f"{name} {energy(pj)} ({pj / total:.0%})" for name, pj in parts)
+    return [("energy", f"{energy(total)}: {shares}")]
+
+
+def _worst(result: Result, width: int) -> str:
+    losses = worst(result)
+    if not losses:
+        return ""
+    lines = [wrap(loss.sentence(), width, f"  {rank}. ", "     ") for rank, loss in enumerate(losses, 1)]
+    return "".join(["Cycles lost against MACs / peak, the worst layers:\n", *lines])
+
+
+def _missing(result: Result, width: int) -> str:
+    if not result.not_modelled:
+        return ""
+    lines = [wrap(f"{gap['what']}: {', '.join(gap['where'])}", width, "  - ", "    ") for gap in result.not_modelled]
+    return "".join(["Not modelled, so free in these figures:\n", *lines])
