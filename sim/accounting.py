@@ -100,12 +100,18 @@ class Book:
             macs=macs, utilization=self._utilization(macs, timeline.cycles),
             mapping_efficiency=used / slots if slots else 0.0, units=self._units(timeline), traffic_bytes=traffic,
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
-            buffers={name: {"capacity_bytes": chip.buffers[name].capacity, "peak_bytes": peak + self._kept(name, lowered)}
-                     for name, peak in timeline.peaks.items()} if chip.bounded else {},
+            buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds), layers=tuple(layers),
-            not_modelled=tuple([*missing, *self.not_modelled]), provenance=self._provenance(provenance),
+            not_modelled=(*missing, *self.not_modelled), provenance=self._provenance(provenance),
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(),
         )  # fmt: skip
+
+    def _buffers(self, timeline: Timeline, lowered: Lowered) -> dict[str, dict[str, int]]:
+        capacity = {name: buffer.capacity for name, buffer in self.chip.buffers.items() if self.chip.bounded}
+        return {
+            name: {"capacity_bytes": size, "peak_bytes": timeline.peaks[name] + self._kept(name, lowered)}
+            for name, size in capacity.items()
+        }
 
     def _kept(self, name: str, lowered: Lowered) -> int:
         """Return the most bytes of activations that are kept in a buffer at once."""
@@ -217,7 +223,8 @@ class Book:
         for operation, count in total.operations.items():
             if count:
                 counts[self.vector, operation] = count
-                self.costs.setdefault((self.vector, operation), self.table.lane(operation, self.chip.precision.partial_sum))
+                cost = self.table.lane(operation, self.chip.precision.partial_sum)
+                self.costs.setdefault((self.vector, operation), cost)
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts

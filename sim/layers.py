@@ -121,6 +121,8 @@ def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
 def fuse_vector(task: Task, kernel: VectorWork, off_chip: tuple[bool, ...]) -> VectorWork:
     """Return vector work with what is fused behind it, reading only the inputs that come from memory."""
     operations = kernel.operations + tuple(o for work in task.epilogue for o in work.operations)
-    inputs = tuple(count for count, off in zip(kernel.inputs, off_chip, strict=False) if off)
+    inputs = kernel.inputs
+    if len(off_chip) == len(inputs):
+        inputs = tuple(count for count, off in zip(inputs, off_chip, strict=True) if off)
     weights = kernel.weights + sum(work.weights for work in task.epilogue)
     return replace(kernel, inputs=inputs, operations=operations, weights=weights)

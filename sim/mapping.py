@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import prod
 
 from sim.arch import OPERANDS, Arch
-from sim.dataflow import Dim
+from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import CapacityError, MappingError
 from sim.kernel import Axis, Contraction
 
@@ -190,6 +190,7 @@ def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> 
             f"{kernel.name}: tile.m {mapping.m} is more than an image and cuts one; an image has "
             f"{kernel.positions} positions, nearest is {near}"
         )
+    _check_packed(kernel, mapping, arch)
     if not arch.bounded:
         return
     wanted = needs(tiling, arch, on_chip)
@@ -204,6 +205,24 @@ def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> 
                 total,
                 buffer.tile_capacity,
                 _way_out(tiling, arch, on_chip),
+            )
+
+
+def _check_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> None:
+    """Make sure that packed groups lie on the array whole, as blocks beside each other are never folded."""
+    array = arch.array
+    if array is None or mapping.packed == 1:
+        return
+    flow = DATAFLOWS[array.dataflow]
+    for dim, pes in ((flow.row, array.rows), (flow.col, array.cols)):
+        size = min(mapping.tile(dim), getattr(kernel, dim))
+        share = -(-size // array.count) if dim == mapping.split else size
+        side = channels(kernel, share) if dim == "k" and mapping.lowering == "direct" else share
+        if side * mapping.packed > pes:
+            way_out = f"at most {pes // side} fit" if side <= pes else "pack none"
+            raise MappingError(
+                f"{kernel.name}: {mapping.packed} packed groups of {side} along {dim} need {side * mapping.packed} "
+                f"PEs on a side of {pes}; {way_out}"
             )
 
 

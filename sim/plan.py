@@ -17,8 +17,9 @@ class TileWork:
     """What the array does for one tile: equal folds, and what they read and write on chip.
 
     `folds` is per array; `slots` counts the PE-slots of all folds on all arrays, `used` those that hold
-    work. `reads` and `writes` are elements by operand. `port_cycles` is the least time a fold needs at
-    the narrowest buffer port, `port` the operand that fills it.
+    work. `reads` and `writes` are elements by operand. `port_cycles` is the least time a fold needs at the
+    narrowest buffer port while it streams, `port` the operand that fills it, `load_cycles` the least time
+    to read its stationary operand.
     """
 
     folds: int
@@ -29,6 +30,7 @@ class TileWork:
     reads: tuple[tuple[str, int], ...]
     writes: tuple[tuple[str, int], ...]
     port_cycles: int = 0
+    load_cycles: int = 0
     port: str = "input"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import ceil, prod
+from typing import Any
 
-from sim.arch import Arch, Systolic, Vector
+import numpy as np
+
+from sim.arch import Arch, Buffer, Systolic, Vector
 from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import RELEVANT, Run, Tiling, channels, tile_count
@@ -67,7 +70,7 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
         reads=reads,
         writes=(("output", written),),
     )
-    return _with_ports(work, arch)
+    return _with_ports(work, arch, flow.stationary)
 
 
 def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systolic) -> int:
@@ -75,21 +78,35 @@ def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systol
     return min(array.count, sizes[stream]) if split == stream else 1
 
 
-def _with_ports(work: TileWork, arch: Arch) -> TileWork:
-    """Return the work with the least cycles a fold that the narrowest buffer port allows."""
-    slowest, port = 0, "input"
+def _with_ports(work: TileWork, arch: Arch, stationary: str) -> TileWork:
+    """Return the work with the least cycles that the narrowest buffer port allows a fold.
+
+    The stationary operand is read while it loads, the others (and the sums) while the fold streams.
+    """
+    slowest, port, loading = 0, "input", 0
     reads, writes = dict(work.reads), dict(work.writes)
-    for buffer in arch.buffers.values():
-        if buffer.bandwidth is None or not arch.bounded:
+    for buffer in arch.buffers.values() if arch.bounded else ():
+        if buffer.bandwidth is None:
             continue
-        read = {o: arch.bytes_of("partial_sum" if o == "output" else o, reads[o]) for o in buffer.holds}
-        write = arch.bytes_of("partial_sum", writes["output"]) if "output" in buffer.holds else 0
-        load = sum(read.values())
-        moved = max(load, write) if buffer.ports > 1 else load + write
-        cycles = -(-moved // (buffer.bandwidth * work.folds))
+        moved = port_bytes(arch, buffer, reads, writes, stationary)
+        cycles = ceil(moved / (buffer.bandwidth * work.folds))
         if cycles > slowest:
-            slowest, port = cycles, max(read, key=lambda o: read[o])
-    return replace(work, port_cycles=slowest, port=port)
+            slowest, port = cycles, max(buffer.holds, key=lambda o: reads[o] * (o != stationary))
+        if stationary in buffer.holds:
+            held = arch.bytes_of(stationary, reads[stationary])
+            loading = -(-held // (buffer.bandwidth * work.folds))
+    return replace(work, port_cycles=slowest, load_cycles=loading, port=port)
+
+
+def port_bytes(
+    arch: Arch, buffer: Buffer, reads: Mapping[str, Any], writes: Mapping[str, Any], stationary: str
+) -> Any:
+    """Return the bytes that pass the busiest port of a buffer while folds stream; element counts may be vectors."""
+    load = sum(
+        reads[o] * arch.bits("partial_sum" if o == "output" else o) / 8 for o in buffer.holds if o != stationary
+    )
+    store = writes["output"] * arch.bits("partial_sum") / 8 if "output" in buffer.holds else 0
+    return np.maximum(load, store) if buffer.ports > 1 else load + store
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sim.layers import Lowered, Task, fuse_vector, lower
 from sim.mapper import Choice, search
 from sim.planner import Surroundings, plan_vector
 from sim.result import Result
+from sim.yamlfile import Document
 
 Progress = Callable[[int, int, str], None]
 
@@ -74,7 +75,7 @@ def open_both(
     return chip, graph, {"arch_sha256": digest, "workload_sha256": graph.digest}
 
 
-def _is_arch_key(document: arch_module.Document | None, key: str) -> bool:
+def _is_arch_key(document: Document | None, key: str) -> bool:
     if key.startswith("arch.") or document is None:
         return key.startswith("arch.")
     return bool(arch_module.resolve(document, key)) or key.split(".")[0] in Arch.model_fields
@@ -128,8 +129,7 @@ class Planner:
                 around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
                 plan = self._map(task.name, kernel, around).plan
             else:
-                off = tuple(tensor not in self.lowered.kept for _, tensor in reads)
-                work = fuse_vector(task, kernel, off if len(off) == len(kernel.inputs) else (True,) * len(kernel.inputs))
+                work = fuse_vector(task, kernel, tuple(tensor not in self.lowered.kept for _, tensor in reads))
                 plan = plan_vector(work, self.chip, self.chip.unit_name(Vector), frozenset(on_chip))
             waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
             stages.append(Stage(plan, index, waits, task.writes))

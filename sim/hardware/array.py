@@ -15,9 +15,10 @@ from sim.plan import Compute, TileWork
 
 
 def tile_timing(array: Systolic, work: TileWork) -> FoldTiming:
-    """Return the fold timing of a tile, its stream slowed where a buffer port cannot keep up."""
+    """Return the fold timing of a tile, its load and stream slowed where a buffer port cannot keep up."""
     timing = DATAFLOWS[array.dataflow].timing(array, max(work.stream, work.port_cycles))
-    return replace(timing, stream=work.stream)
+    load = max(timing.load, work.load_cycles) if timing.load else 0
+    return replace(timing, load=load, stream=work.stream)
 
 
 class ArrayUnit(Unit):
@@ -31,7 +32,7 @@ class ArrayUnit(Unit):
         super().__init__(env, name, finish)
         self.array = array
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
-        self.timings: dict[tuple[int, int], FoldTiming] = {}
+        self.timings: dict[tuple[int, int, int], FoldTiming] = {}
         self.load_from = 0
         self.stream_from = 0
         self.drained = 0
@@ -39,7 +40,7 @@ class ArrayUnit(Unit):
 
     def timing(self, work: TileWork) -> FoldTiming:
         """Return the fold timing of a tile, computed once for each stream length."""
-        key = (work.stream, work.port_cycles)
+        key = (work.stream, work.port_cycles, work.load_cycles)
         if key not in self.timings:
             self.timings[key] = tile_timing(self.array, work)
         return self.timings[key]

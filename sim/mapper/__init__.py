@@ -1,0 +1,134 @@
+"""The search over mappings: every candidate bounded at once in numpy, the best of them run by the engine.
+
+A candidate is simulated only while its lower bound could still win, so the answer is that of an
+exhaustive search: the least cycles, then the least energy, then the first in order. Candidates depend on
+capacities only through what fits, so a chip with more memory has all candidates of the smaller one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from sim.arch import Arch, Ideal, MappingChoice
+from sim.engine import Engine, Read, Stage
+from sim.errors import CapacityError, MappingError
+from sim.kernel import Contraction
+from sim.mapper.candidates import (
+    DIMS,
+    array_of,
+    axis_sizes,
+    lowering_of,
+    order_of,
+    packs,
+    patterns,
+    shortest_holds,
+    sizes,
+    splits,
+)
+from sim.mapper.table import Prices, Table, ranked
+from sim.mapping import Mapping, Tiling, check
+from sim.plan import Plan
+from sim.planner import ALONE, Surroundings, plan_contraction
+
+__all__ = ["Choice", "Prices", "search"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A mapping that the engine has run: its plan, its cycles alone, and how many candidates were run."""
+
+    mapping: Mapping
+    plan: Plan
+    cycles: int
+    simulated: int
+
+
+def search(
+    kernel: Contraction,
+    arch: Arch,
+    unit: str,
+    around: Surroundings = ALONE,
+    wish: MappingChoice | None = None,
+    prices: Prices | None = None,
+) -> Choice:
+    """Return the best mapping of `kernel` on `arch` within what the user fixed in `wish`.
+
+    Raises MappingError or CapacityError (needed, available, the nearest that fits) where none is legal.
+    """
+    wish = wish or MappingChoice()
+    if not arch.bounded:
+        return _unlimited(kernel, arch, unit, around, wish)
+    best: Choice | None = None
+    least = (float("inf"), float("inf"))
+    simulated = 0
+    for bound, energy, mapping in ranked(_tables(kernel, arch, around, wish, prices or Prices())):
+        if (bound, energy) >= least:
+            break
+        plan = plan_contraction(Tiling(kernel, mapping), arch, unit, around)
+        cycles = Engine(arch).run(_alone(plan, around)).cycles
+        simulated += 1
+        if (cycles, energy) < least:
+            least, best = (cycles, energy), Choice(mapping, plan, cycles, 0)
+    if best is None:
+        raise _nothing_fits(kernel, arch, around, wish)
+    return replace(best, simulated=simulated)
+
+
+def _alone(plan: Plan, around: Surroundings) -> list[Stage]:
+    """Return the plan as a run of its own, with nothing to wait for."""
+    return [Stage(plan, 0, tuple(Read(o, o, True) for o in sorted(around.on_chip) if o != "output"))]
+
+
+def _tables(
+    kernel: Contraction, arch: Arch, around: Surroundings, wish: MappingChoice, prices: Prices
+) -> list[Table]:
+    array, choices = array_of(arch), patterns(wish)
+    grid = [axis_sizes(kernel, array, wish, dim) for dim in DIMS]
+    for size, dim in zip(grid, DIMS, strict=True):
+        if getattr(wish.tile, dim):
+            check(Tiling(kernel, _mapping(kernel, wish, {dim: size[0]})), _without_limits(arch))
+    return [
+        Table(kernel, arch, around, split, packed, lowering_of(wish), [_groups(kernel, packed), *grid], choices, prices)
+        for split, packed in product(splits(array, wish), packs(kernel, array, wish))
+    ]
+
+
+def _without_limits(arch: Arch) -> Arch:
+    """Return the chip without limits, to check what is wrong with a tile apart from its size."""
+    return arch.model_copy(update={"memory": Ideal(kind="ideal")})
+
+
+def _groups(kernel: Contraction, packed: int) -> list[int]:
+    return [g for g in sizes(kernel.groups, packed, 1) if g >= packed or g == kernel.groups]
+
+
+def _mapping(kernel: Contraction, wish: MappingChoice, tile: dict[str, int]) -> Mapping:
+    whole = {"m": kernel.m, "n": kernel.n, "k": kernel.k, "g": kernel.groups} | tile
+    order = order_of(wish) or DIMS
+    hold = shortest_holds(order, wish)
+    return Mapping(whole["m"], whole["n"], whole["k"], whole["g"], order, hold, lowering=lowering_of(wish))
+
+
+def _unlimited(kernel: Contraction, arch: Arch, unit: str, around: Surroundings, wish: MappingChoice) -> Choice:
+    """Without limits one tile holds everything: choose only how groups and arrays share it."""
+    array, trials = array_of(arch), []
+    tile: dict[str, int] = {d: min(size, getattr(kernel, d)) for d in DIMS if (size := getattr(wish.tile, d))}
+    for split, packed in product(splits(array, wish), packs(kernel, array, wish)):
+        mapping = replace(_mapping(kernel, wish, tile), split=split, packed=packed)
+        tiling = Tiling(kernel, mapping)
+        check(tiling, arch)
+        plan = plan_contraction(tiling, arch, unit, around)
+        trials.append(Choice(mapping, plan, Engine(arch).run(_alone(plan, around)).cycles, 1))
+    return min(trials, key=lambda choice: choice.cycles)
+
+
+def _nothing_fits(kernel: Contraction, arch: Arch, around: Surroundings, wish: MappingChoice) -> Exception:
+    """Return the error that says which operand of the wished (or smallest) tile needs too much, and where."""
+    array = array_of(arch)
+    smallest: dict[str, int] = {dim: axis_sizes(kernel, array, wish, dim)[0] for dim in DIMS}
+    try:
+        check(Tiling(kernel, _mapping(kernel, wish, smallest | {"g": 1})), arch, around.on_chip)
+    except CapacityError as error:
+        return error
+    return MappingError(f"{kernel.name}: no mapping fits the buffers of '{arch.name}'")
