@@ -25,6 +25,7 @@ from sim.hardware.buffers import Buffers, Slot
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
 from sim.hardware.unit import Job, Record, Signal, Unit, Wait
 from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
+from sim.plan import steps as plan_steps
 from sim.timeline import Timeline
 
 LOOKAHEAD = 2
@@ -70,8 +71,13 @@ class Engine:
         self.all_done = self.env.event()
         self.front = FrontEnd(self)
 
-    def run(self, stages: Sequence[Stage]) -> Timeline:
-        """Run all stages; DeadlockError with who waits on what where they cannot end."""
+    def run(self, stages: Sequence[Stage], limit: int | None = None) -> Timeline:
+        """Run all stages; DeadlockError with who waits on what where they cannot end.
+
+        With a `limit` the run is given up (TooSlow) as soon as it cannot end by that cycle any more.
+        """
+        if limit is not None:
+            self._set_deadlines(stages, limit)
         self.env.process(self._dispatch(stages))
         try:
             self.env.run(until=self.all_done)
@@ -84,6 +90,15 @@ class Engine:
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
         return Timeline(self.end, ledgers, spans, peaks)
+
+    def _set_deadlines(self, stages: Sequence[Stage], limit: int) -> None:
+        mine: dict[str, list[tuple[Step, int]]] = {}
+        for stage in stages:
+            for step, times in plan_steps(stage.plan.body):
+                mine.setdefault(self.front.unit_of(step), []).append((step, times))
+        for name, steps in mine.items():
+            if name:
+                self.units[name].must_end_by(limit, steps)
 
     def _waiting(self) -> list[str]:
         blocked = [(n, u.current, u.blocked_on) for n, u in self.units.items() if u.current is not None]
@@ -144,8 +159,13 @@ class Engine:
         entries = [(unit, layer, cause, amount * remaining) for unit, layer, cause, amount in entries]
         for unit, layer, cause, amount in entries:
             self.units[unit].ledger.add(layer, cause, amount)
-        for record in self.record.chain() if self.record else []:
+        worked = [(j.unit, j.work * remaining) for j in seen[-1].jobs]
+        worked += [(unit, work * remaining) for unit, work in seen[-1].worked]
+        for unit, work in worked:
+            self.units[unit].ledger.work += work
+        for record in self.record.chain if self.record else []:
             record.skipped += entries
+            record.worked += worked
         for name in {job.unit for job in seen[-1].jobs}:
             self.units[name].jumps.append((self.shift, period * remaining))
         for job in (job for record in records for job in record.jobs):
@@ -162,7 +182,7 @@ class Engine:
 
     def job(self, step: Step, layer: int, waits: list[Wait]) -> Job:
         """Return a new job, booked as outstanding."""
-        records = self.record.chain() if self.record else []
+        records = self.record.chain if self.record else []
         job = Job(step, layer, waits, self.shift, self.sequence, records)
         self.sequence += 1
         self.outstanding.append(job)
@@ -248,6 +268,14 @@ class FrontEnd:
         else:
             self._free(step)
 
+    def unit_of(self, step: Step) -> str:
+        """Return the unit that does a step; empty where it takes no time."""
+        if isinstance(step, Load | Store):
+            return "dram"
+        if isinstance(step, Compute | Process):
+            return self.array if isinstance(step, Compute) else self.vector
+        return "link" if isinstance(step, Broadcast | Reduce) else ""
+
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.engine.buffers.take(operand, size, self.index, slots)
@@ -269,7 +297,7 @@ class FrontEnd:
         job = self.engine.job(step, self.stage.layer, waits)
         if slot is not None:
             job.on_start = lambda: self.engine.buffers.fill(slot)
-        self.engine.submit("dram", job)
+        self.engine.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
         self.fresh.append((job.done, cause))
 
@@ -283,7 +311,7 @@ class FrontEnd:
             job.on_start = lambda: self.engine.buffers.fill(claimed)
         self.work += 1
         self.flush(self.work - LOOKAHEAD)
-        self.engine.submit(self.array if isinstance(step, Compute) else self.vector, job)
+        self.engine.submit(self.unit_of(step), job)
         self.chain, self.worked = job.done, job
 
     def _store(self, step: Store) -> None:
@@ -295,7 +323,8 @@ class FrontEnd:
     def flush(self, before: int | None = None) -> None:
         """Queue the stores whose data is computed before work step `before` (None: all of them)."""
         while self.pending and (before is None or self.pending[0][0] < before):
-            self.engine.submit("dram", self.pending.popleft()[1])
+            job = self.pending.popleft()[1]
+            self.engine.submit(self.unit_of(job.step), job)
 
     def _link(self, step: Broadcast | Reduce) -> None:
         if isinstance(step, Reduce):
@@ -305,7 +334,7 @@ class FrontEnd:
             cause = "wait_input" if step.operand == "input" else "wait_weight"
             job = self.engine.job(step, self.stage.layer, self.fresh[-1:])
             self.fresh = [*self.fresh[:-1], (job.done, cause)]
-        self.engine.submit("link", job)
+        self.engine.submit(self.unit_of(step), job)
 
     def _free(self, step: Free) -> None:
         release = self.worked.released if self.worked else None

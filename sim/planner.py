@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from math import ceil, prod
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from sim.arch import Arch, Buffer, Systolic, Vector
 from sim.dataflow import DATAFLOWS, Dim
+from sim.errors import CapacityError
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import RELEVANT, Run, Tiling, channels, tile_count
 from sim.plan import (
@@ -287,50 +290,75 @@ def plan_contraction(tiling: Tiling, arch: Arch, unit: str, around: Surroundings
 
 
 def plan_vector(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset()) -> Plan:
-    """Return the plan of vector work: equal chunks that fit beside each other, loaded, processed, stored."""
-    vector = arch.vector
-    assert vector is not None  # the caller has checked it
-    reads, writes = arch.bytes_of("input", sum(work.inputs)), arch.bytes_of("output", work.outputs)
-    chunks = 1
-    slots: tuple[tuple[str, int], ...] = ()
-    if arch.bounded:
-        slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in ("input", "output"))
-        chunks = max(1, *(_chunks(size, arch, o) for o, size in (("input", reads), ("output", writes))))
-        chunks = min(chunks, max(1, work.outputs))
-    body = list[Node]()
-    for count, start in ((chunks - 1, 0), (1, chunks - 1)):
-        if count:
-            part = _Chunk(arch, vector, on_chip).steps(work, reads, writes, chunks, last=count == 1 and start > 0)
-            body.append(Loop("m", count, start, 1, tuple(part)))
+    """Return the plan of vector work: chunks that fit beside each other, loaded, processed, stored.
+
+    Chunks are as equal as whole bytes allow. CapacityError where not even chunks of one byte fit.
+    """
+    chunk = _Chunk(work, arch, on_chip)
+    chunks = _chunk_count(work, arch, chunk.bytes) if arch.bounded else 1
+    body = [
+        Loop("m", stop - start, start, 1, tuple(chunk.steps(chunks, start)))
+        for start, stop in pairwise(sorted({0, chunks} | {chunks - total % chunks for total in chunk.totals}))
+    ]
+    slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in chunk.bytes) if arch.bounded else ()
     return Plan(work.name, work, unit, tuple(body), slots)
 
 
-def _chunks(size: int, arch: Arch, operand: str) -> int:
-    """Return how many chunks leave room for both operands, in all of their slots."""
-    buffer = arch.buffers[arch.buffer_of(operand)]
-    sharing = len({"input", "output"} & set(buffer.holds)) * buffer.slots
-    return -(-size * sharing // buffer.tile_capacity)
+def _chunk_count(work: VectorWork, arch: Arch, totals: dict[str, int]) -> int:
+    """Return the fewest chunks with which the chunks of all operands fit, in all of their slots.
+
+    There may be more chunks than outputs: a long reduction reads its input bit by bit.
+    """
+    chunks = 1
+    for name, buffer in arch.buffers.items():
+        held = [totals[operand] for operand in buffer.holds if operand in totals]
+        least = max(chunks, -(-sum(held) * buffer.slots // buffer.tile_capacity))
+        while (needed := sum(-(-size // least) for size in held) * buffer.slots) > buffer.tile_capacity:
+            if least >= max(held):
+                way_out = "enlarge the buffer or set its buffering to single"
+                place = f"buffer '{name}'"
+                raise CapacityError(f"{work.name}: a chunk of one byte", place, needed, buffer.tile_capacity, way_out)
+            least += 1
+        chunks = least
+    return chunks
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The steps of one chunk of vector work."""
+    """The steps of the chunks of vector work."""
 
+    work: VectorWork
     arch: Arch
-    vector: Vector
     on_chip: frozenset[str]
 
-    def steps(self, work: VectorWork, reads: int, writes: int, chunks: int, last: bool) -> list[Node]:
-        def part(total: int) -> int:
-            return total - (chunks - 1) * (total // chunks) if last or chunks == 1 else total // chunks
+    @cached_property
+    def bytes(self) -> dict[str, int]:
+        """Bytes of each operand that takes room on chip."""
+        work, arch = self.work, self.arch
+        totals = {"weight": arch.bytes_of("weight", work.weights), "input": arch.bytes_of("input", sum(work.inputs))}
+        moved = {o: size for o, size in totals.items() if size and o not in self.on_chip}
+        return moved | {"output": arch.bytes_of("output", work.outputs)}
 
-        operations = tuple((kind, part(count)) for kind, count in work.operations)
-        done = process(self.vector, operations, part(work.outputs))
+    @property
+    def totals(self) -> list[int]:
+        """Everything that is divided among the chunks."""
+        return [*self.bytes.values(), self.work.outputs, *(count for _, count in self.work.operations)]
+
+    def steps(self, chunks: int, index: int) -> list[Node]:
+        """Return the steps of chunk `index`; what cannot be divided goes to the last ones."""
+
+        def part(total: int) -> int:
+            return total // chunks + (index >= chunks - total % chunks)
+
+        vector = self.arch.vector
+        assert vector is not None  # the caller of the plan has checked it
+        elements = part(self.work.outputs)
+        done = process(vector, tuple((kind, part(count)) for kind, count in self.work.operations), elements)
         if not self.arch.bounded:
             return [done]
-        extent = (1, part(work.outputs), 1, 1)
-        weight = [Load("weight", part(self.arch.bytes_of("weight", work.weights)), extent)] if work.weights else []
-        load = [] if "input" in self.on_chip else [Load("input", part(reads), extent)]
-        store = [] if "output" in self.on_chip else [Store(part(writes), extent)]
-        free = [Free(step.operand) for step in (*weight, *load)]
-        return [*weight, *load, Claim("output", part(writes)), done, *store, *free, Free("output")]
+        extent = (1, elements, 1, 1)
+        loads = [Load(operand, part(size), extent) for operand, size in self.bytes.items() if operand != "output"]
+        written = part(self.bytes["output"])
+        store = [] if "output" in self.on_chip else [Store(written, extent)]
+        free = [Free(load.operand) for load in loads]
+        return [*loads, Claim("output", written), done, *store, *free, Free("output")]

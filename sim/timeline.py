@@ -16,6 +16,8 @@ class Ledger:
 
     until: int = 0
     cycles: dict[tuple[int, str], int] = field(default_factory=dict)
+    work: int = 0
+    """Cycles that the jobs begun so far keep the unit busy at least, skipped ones included."""
 
     def advance(self, until: int, layer: int, cause: str) -> int:
         """Give the cycles from where the ledger stands to `until` to a cause; return how many they were."""

@@ -11,7 +11,7 @@ import simpy
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS, FoldTiming
 from sim.hardware.unit import Job, Unit
-from sim.plan import Compute, TileWork
+from sim.plan import Compute, Step, TileWork
 
 
 def tile_timing(array: Systolic, work: TileWork) -> FoldTiming:
@@ -44,6 +44,12 @@ class ArrayUnit(Unit):
         if key not in self.timings:
             self.timings[key] = tile_timing(self.array, work)
         return self.timings[key]
+
+    def least(self, step: Step) -> tuple[int, int]:
+        """Return the cycles of a tile's folds, and how much later than the next might begin they end."""
+        assert isinstance(step, Compute)  # the engine sends nothing else
+        timing = self.timing(step.work)
+        return step.work.folds * timing.interval, timing.tail - timing.interval
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Load the stationary operand, then stream; leave when the next tile's load may be considered."""
@@ -82,6 +88,7 @@ class ArrayUnit(Unit):
         work, shift = job.step.work, job.shift  # type: ignore[union-attr]
         self.drained += self.catch_up(shift)
         begin = stream + shift
+        self.commit(job, begin, work.folds * timing.interval)
         self.book(job, min(self.drained, begin), "drain", self.last_layer)
         self.book_waits(job, first, begin)
         self.book(job, min(loading + timing.load + shift, begin), "fill")

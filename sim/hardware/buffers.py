@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.arch import Arch
+from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError
 from sim.hardware.unit import Signal
 from sim.timeline import Occupancy
@@ -26,12 +26,13 @@ class Buffers:
 
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
+        self.names = {operand: arch.buffer_of(operand) for operand in OPERANDS}
         self.held: dict[str, list[Slot]] = {name: [] for name in arch.buffers}
         self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
 
     def take(self, operand: str, size: int, stage: int, slots: int) -> tuple[Slot, list[Slot]]:
         """Return a new slot, and the slots (freed by the plan already) that must be empty before it is."""
-        name = self.arch.buffer_of(operand)
+        name = self.names[operand]
         held, capacity = self.held[name], self.arch.buffers[name].tile_capacity
         own = [slot for slot in held if slot.operand == operand and slot.stage == stage]
         victims = own[: max(0, len(own) - slots + 1)]
@@ -51,7 +52,7 @@ class Buffers:
 
     def free(self, operand: str, stage: int, release: Signal, work: int) -> None:
         """Mark the oldest tile of `operand` in the stage as given back when `release` fires."""
-        name = self.arch.buffer_of(operand)
+        name = self.names[operand]
         slot = next(s for s in self.held[name] if s.operand == operand and s.stage == stage and s.release is None)
         slot.release, slot.freed_at = release, work
         occupancy, size = self.occupancy[name], slot.bytes
@@ -59,4 +60,4 @@ class Buffers:
 
     def fill(self, slot: Slot) -> None:
         """Count the bytes of a slot from now on."""
-        self.occupancy[self.arch.buffer_of(slot.operand)].take(slot.bytes)
+        self.occupancy[self.names[slot.operand]].take(slot.bytes)

@@ -9,15 +9,20 @@ import simpy
 
 from sim import arch
 from sim.hardware.unit import Job, Unit
-from sim.plan import Broadcast, Load, Process, Reduce, Store
+from sim.plan import Broadcast, Load, Process, Reduce, Step, Store
 
 
 class _Mover(Unit):
     """Waits, is busy, and is done some latency later."""
 
-    def cost(self, job: Job) -> tuple[int, int]:
-        """Return the cycles for which the job occupies the unit, and the latency behind them."""
+    def cost(self, step: Step) -> tuple[int, int]:
+        """Return the cycles for which a step occupies the unit, and the latency behind them."""
         raise NotImplementedError
+
+    def least(self, step: Step) -> tuple[int, int]:
+        """Return the cycles of a step, and what the run lasts beyond the last one at least."""
+        busy, latency = self.cost(step)
+        return busy, latency
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""
@@ -25,9 +30,11 @@ class _Mover(Unit):
         job.start = int(self.env.now)
         if job.on_start:
             job.on_start()
-        busy, latency = self.cost(job)
+        busy, latency = self.cost(job.step)
+        self._note_dependency(job)
         self.catch_up(job.shift)
         begin = job.start + job.shift
+        self.commit(job, begin, busy)
         self.book_waits(job, job.waits, begin)
         self.book(job, begin, "wait_dependency")
         self.book(job, begin + busy, "compute")
@@ -35,6 +42,12 @@ class _Mover(Unit):
             yield self.env.timeout(busy)
         job.released.fire(int(self.env.now))
         self.finish(job, latency)
+
+    @staticmethod
+    def _note_dependency(job: Job) -> None:
+        """Remember that the job waited for a layer before it, so that who waits for the job books that."""
+        if any(cause == "wait_dependency" and signal.time == job.start for signal, cause in job.waits):
+            job.done.dependency_until = job.start
 
 
 class ChannelUnit(_Mover):
@@ -52,21 +65,18 @@ class ChannelUnit(_Mover):
         super().__init__(env, name, finish)
         channel = arch.channel(chip)
         assert channel is not None  # the engine builds one only where memory is bounded
-        self.channel, self.chip = channel, chip
+        self.channel = channel
+        self.ports = {o: chip.buffers[chip.buffer_of(o)].bandwidth for o in arch.OPERANDS}
 
-    def cost(self, job: Job) -> tuple[int, int]:
+    def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles on the channel, or at the buffer's port where that is narrower."""
-        step = job.step
         assert isinstance(step, Load | Store)  # the engine sends nothing else
         # Parameters of the layer's vector work (biases) go where the sums are.
         operand = step.operand if isinstance(step, Load) and step.operand != "parameter" else "output"
         busy = self.channel.cycles(step.bytes)
-        buffer = self.chip.buffers.get(self.chip.buffer_of(operand))  # parameters go to the vector unit
-        if buffer is not None and buffer.bandwidth is not None:
-            busy = max(busy, -(-step.bytes // buffer.bandwidth))
-        waited = any(cause == "wait_dependency" and signal.time == job.start for signal, cause in job.waits)
-        if waited:
-            job.done.dependency_until = job.start
+        port = self.ports[operand]
+        if port is not None:
+            busy = max(busy, -(-step.bytes // port))
         return busy, self.channel.latency if isinstance(step, Load) else 0
 
 
@@ -81,10 +91,10 @@ class VectorUnit(_Mover):
         super().__init__(env, name, finish)
         self.vector = vector
 
-    def cost(self, job: Job) -> tuple[int, int]:
+    def cost(self, step: Step) -> tuple[int, int]:
         """Return the lane cycles and the latency."""
-        assert isinstance(job.step, Process)  # the engine sends nothing else
-        return job.step.cycles, self.vector.latency
+        assert isinstance(step, Process)  # the engine sends nothing else
+        return step.cycles, self.vector.latency
 
 
 class LinkUnit(_Mover):
@@ -96,7 +106,7 @@ class LinkUnit(_Mover):
         super().__init__(env, name, finish)
         self.link = link
 
-    def cost(self, job: Job) -> tuple[int, int]:
+    def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles that the bytes take, and the latency."""
-        assert isinstance(job.step, Broadcast | Reduce)  # the engine sends nothing else
-        return -(-job.step.bytes // self.link.bandwidth), self.link.latency
+        assert isinstance(step, Broadcast | Reduce)  # the engine sends nothing else
+        return -(-step.bytes // self.link.bandwidth), self.link.latency

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import simpy
@@ -51,18 +51,16 @@ class Signal:
 class Record:
     """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
 
-    __slots__ = ("complete", "first", "jobs", "parent", "pending", "skipped")
+    __slots__ = ("chain", "complete", "first", "jobs", "parent", "pending", "skipped", "worked")
 
     def __init__(self, parent: Record | None, first: int) -> None:
         self.parent, self.first = parent, first
+        self.chain: list[Record] = [self, *(parent.chain if parent else ())]
         self.jobs: list[Job] = []
         self.skipped: list[tuple[str, int, str, int]] = []
+        self.worked: list[tuple[str, int]] = []
         self.pending = 0
         self.complete: simpy.Event | None = None
-
-    def chain(self) -> list[Record]:
-        """Return this record and those of the loops around it."""
-        return [self, *(self.parent.chain() if self.parent else [])]
 
 
 class Job:
@@ -70,7 +68,7 @@ class Job:
 
     __slots__ = (
         "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
-        "unit", "waits",
+        "unit", "waits", "work",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +77,7 @@ class Job:
         self.step, self.layer, self.waits, self.shift = step, layer, waits, shift
         self.sequence, self.records = sequence, records
         self.done, self.released = Signal(shift), Signal(shift)
-        self.start = self.end = 0
+        self.start = self.end = self.work = 0
         self.unit = ""
         self.booked: list[tuple[str, int]] = []
         self.on_start: Callable[[], None] | None = None
@@ -88,6 +86,10 @@ class Job:
     def times(self) -> tuple[int, int, int]:
         """Return start, end and release, iterations that were skipped before it included."""
         return self.start + self.shift, self.end + self.shift, self.released.time + self.shift
+
+
+class TooSlow(Exception):
+    """The run cannot end before its limit any more."""
 
 
 class Unit:
@@ -102,6 +104,7 @@ class Unit:
         self.jumps: list[tuple[int, int]] = []
         self.current: Job | None = None
         self.blocked_on: str = ""
+        self.deadline: int | None = None
         self._shift = 0
         self._wake: simpy.Event | None = None
         env.process(self._run())
@@ -117,6 +120,16 @@ class Unit:
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Take a job from its start to the moment at which the next one may begin."""
         raise NotImplementedError
+
+    def least(self, step: Step) -> tuple[int, int]:
+        """Return the cycles for which a step keeps the unit busy, and by how many its end is later (or earlier)."""
+        raise NotImplementedError
+
+    def must_end_by(self, end: int, steps: Iterable[tuple[Step, int]]) -> None:
+        """Give up (TooSlow) as soon as `steps`, each so many times, cannot all end by `end`."""
+        costs = [(*self.least(step), times) for step, times in steps]
+        if costs:
+            self.deadline = end - sum(busy * times for busy, _, times in costs) - min(late for _, late, _ in costs)
 
     def _run(self) -> Generator[simpy.Event, Any, None]:
         while True:
@@ -145,6 +158,17 @@ class Unit:
         self.ledger.until += moved
         self._shift = shift
         return moved
+
+    def commit(self, job: Job, begin: int, work: int) -> None:
+        """Note that a job begins that keeps the unit busy for `work` cycles.
+
+        Raises TooSlow where what is left of the unit's work cannot be done by its deadline: the least start
+        of all that is to come.
+        """
+        if self.deadline is not None and begin - self.ledger.work > self.deadline:
+            raise TooSlow
+        job.work = work
+        self.ledger.work += work
 
     def book(self, job: Job, until: int, cause: str, layer: int | None = None) -> None:
         """Give the cycles up to `until` (seen with the job's shift) to a cause."""

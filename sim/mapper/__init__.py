@@ -13,6 +13,7 @@ from itertools import product
 from sim.arch import Arch, Ideal, MappingChoice
 from sim.engine import Engine, Read, Stage
 from sim.errors import CapacityError, MappingError
+from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (
     DIMS,
@@ -66,13 +67,21 @@ def search(
         if (bound, energy) >= least:
             break
         plan = plan_contraction(Tiling(kernel, mapping), arch, unit, around)
-        cycles = Engine(arch).run(_alone(plan, around)).cycles
         simulated += 1
+        try:
+            cycles = Engine(arch).run(_alone(plan, around), limit=_limit(least, energy)).cycles
+        except TooSlow:
+            continue
         if (cycles, energy) < least:
             least, best = (cycles, energy), Choice(mapping, plan, cycles, 0)
     if best is None:
         raise _nothing_fits(kernel, arch, around, wish)
     return replace(best, simulated=simulated)
+
+
+def _limit(least: tuple[float, float], energy: float) -> int | None:
+    """Return the last cycle at which a candidate of `energy` may end to be better than `least`."""
+    return None if least[0] == float("inf") else int(least[0]) - (energy >= least[1])
 
 
 def _alone(plan: Plan, around: Surroundings) -> list[Stage]:

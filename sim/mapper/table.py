@@ -193,22 +193,35 @@ class Table:
             if operand not in on_chip:
                 loads = loads + scopes[operand].moved[index]
                 first = first + scopes[operand].first[index]
-        moved, store = moved + loads, np.zeros(index.size)
+        elements = self._last_outputs(frozenset(order[levels[2] :]))[index]
+        lane_cycles, latency = self._lanes()
+        rest = elements * lane_cycles + latency
+        moved = moved + loads
         if "output" not in on_chip:
             moved = moved + outputs * bits("output") / 8
-            store = store + self._last_store(frozenset(order[levels[2] :]))[index] * per_byte
+            rest = rest + elements * bits("output") / 8 * per_byte
         lead = channel.latency if {"weight", "input"} - on_chip else 0
-        array = lead + first * per_byte + self.busy[index] + store
-        fetch = lead + loads * per_byte + self.last[index] + store
-        return np.floor(np.maximum(np.maximum(array, fetch), moved * per_byte)), moved
+        start = lead + first * per_byte
+        array = start + self.busy[index] + rest
+        fetch = lead + loads * per_byte + self.last[index] + rest
+        lanes = start + outputs * lane_cycles + latency
+        return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moved * per_byte))), moved
 
-    def _last_store(self, inside: frozenset[Dim]) -> Vector:
-        """Return the bytes of the last output tile."""
-        parts = [self._each("g", lambda tiles: tiles[-1][1])]
+    def _lanes(self) -> tuple[float, int]:
+        """Return (lane cycles an output of the fused work at least, latency behind them)."""
+        vector, epilogue = self.arch.vector, self.around.epilogue
+        if vector is None or not epilogue:
+            return 0.0, 0
+        operations = sum(count * vector.cycles_per.get(kind, 1) for work in epilogue for kind, count in work.operations)
+        return max(1.0, operations / epilogue[0].outputs) / vector.lanes, vector.latency
+
+    def _last_outputs(self, inside: frozenset[Dim]) -> Vector:
+        """Return the elements of the last output tile."""
+        elements = self._each("g", lambda tiles: tiles[-1][1])
         for dim in RELEVANT["output"]:
             last = self._each(dim, lambda tiles: tiles[-1][1])
-            parts.append(last * 0 + self.full[dim] if dim in inside else last)
-        return prod(parts) * self.arch.bits("output") / 8  # type: ignore[return-value]
+            elements = elements * (self.full[dim] if dim in inside else last)
+        return elements
 
     def _on_chip(self) -> tuple[Vector, Vector]:
         """Return (energy of the array's accesses, cycles that the narrowest port needs for them)."""

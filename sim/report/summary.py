@@ -87,7 +87,8 @@ def _memory(result: Result) -> list[tuple[str, str]]:
     if moved:
         text = f"{show_bytes(moved)} off chip"
         if needed:
-            text += f", {moved / needed:.2f} times the {show_bytes(needed)} of each operand of a MAC moved once"
+            kept = "; less, as tensors stay on chip" if moved < needed else ""
+            text += f", {moved / needed:.2f} x compulsory ({show_bytes(needed)}: each operand of a MAC once{kept})"
         busy = result.dram.get(OFF_CHIP, {}).get("bandwidth_utilization")
         lines.append(("traffic", text if busy is None else f"{text}; {busy:.0%} of the bandwidth"))
     for name, buffer in result.buffers.items():
