@@ -31,7 +31,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int) 
     for index in sorted(keep, key=lambda i: -columns[i].spare):
         if columns[index].spare and _needed(sizes, keep) - sizes[0] + NARROWEST > width:
             keep.remove(index)
-    sizes[0] = max(NARROWEST, min(sizes[0], width - _needed(sizes, keep) + sizes[0]))
+    sizes[0] = min(sizes[0], max(NARROWEST, width - _needed(sizes, keep) + sizes[0]))
     lines = [[column.title for column in columns], *body]
     return "".join(_line(columns, line, sizes, keep) for line in lines)
 
