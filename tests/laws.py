@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS
-from sim.kernel import Axis, Contraction
+from sim.engine import Read, Stage
+from sim.kernel import Axis, Contraction, VectorWork
 from sim.mapping import Mapping, Tiling, channels, check, needs
 from sim.op import random_integers
 from sim.plan import Plan
-from sim.planner import Surroundings, plan_contraction
+from sim.planner import Surroundings, plan_contraction, plan_vector
 
 ORDERS = tuple(permutations(("m", "n", "k")))
 FLOWS = ("ws", "is", "os")
@@ -124,6 +125,7 @@ def arches(draw: Any, bounded: bool | None = None, knobs: bool = False, count: i
         "link": {"bandwidth": f"{draw(st.integers(1, 16))} B/cycle", "latency": draw(st.integers(0, 4))},
         "prefetch": draw(st.booleans()),
     }  # fmt: skip
+    data["units"]["vector"] = {"kind": "vector", "lanes": draw(st.integers(1, 8)), "latency": draw(st.integers(0, 5))}
     if bounded or (bounded is None and draw(st.booleans())):
         data |= {"buffers": draw(buffers()), "memory": draw(memories())}
     return Arch.model_validate(data)
@@ -190,3 +192,85 @@ def product(kernel: Contraction) -> tuple[Any, Any, np.ndarray[Any, Any]]:
     """Return both operands and their product by plain numpy."""
     inputs, right = operands(kernel)
     return inputs, right, kernel.compute(inputs, right)
+
+
+@st.composite
+def long_contractions(draw: Any) -> Contraction:
+    """A contraction whose tile loops are long enough to settle."""
+    batch, filters, depth = (draw(st.integers(1, 40)) for _ in range(3))
+    groups = draw(st.sampled_from((1, 1, 2, 20)))
+    spatial = tuple(draw(axes(14)) for _ in range(draw(st.integers(0, 2))))
+    return Contraction("c", filters, depth, batch if not spatial else draw(st.integers(1, 9)), groups, spatial,
+                       biased=draw(st.booleans()))  # fmt: skip
+
+
+@st.composite
+def small_tiles(draw: Any, kernel: Contraction, arch: Arch) -> Mapping:
+    """A legal mapping with many tiles along at least one or two dimensions, and no more than some thousands."""
+    mapping = replace(draw(mappings(kernel, arch)), packed=1, g=1)
+    rows = max(1, kernel.positions // draw(st.sampled_from((1, 3, 7)))) if kernel.axes else draw(st.integers(1, 3))
+    shortest = {
+        "m": rows, "n": draw(st.integers(1, 2)), "k": kernel.taps * draw(st.integers(1, 2)),
+    }  # fmt: skip
+    budget = 1500 // kernel.groups
+    for dim in draw(st.permutations(("m", "n", "k"))):
+        cut = replace(mapping, **{dim: shortest[dim]})
+        count = Tiling(kernel, cut)
+        if count.count("m") * count.count("n") * count.count("k") <= budget:
+            mapping = cut
+    return mapping
+
+
+@st.composite
+def runs_of_stages(draw: Any, bounded: bool | None = None, most: int = 3) -> tuple[Arch, list[Stage]]:
+    """A chip and up to `most` stages that read each other's outputs, its buffers roomy or just large enough."""
+    arch = draw(arches(bounded, knobs=True))
+    works = [draw(vector_works() if draw(st.integers(0, 3)) == 0 else _tilings(arch)) for _ in range(most)]
+    works = works[: draw(st.integers(1, most))]
+    tilings = [work for work in works if isinstance(work, Tiling)]
+    if tilings and draw(st.booleans()):
+        arch = _roomy_for(arch, tilings)
+    stages = list[Stage]()
+    for index, work in enumerate(works):
+        reads = tuple(
+            Read(operand, f"t{draw(st.integers(0, index - 1))}", draw(st.booleans()))
+            for operand in sorted(draw(st.sets(st.sampled_from(("input", "weight")))))
+            if index
+        )
+        on_chip = frozenset({read.operand for read in reads if read.on_chip} | draw(st.sets(st.just("output"))))
+        plan = _plan(draw, work, arch, on_chip)
+        stages.append(Stage(plan, draw(st.integers(max(0, index - 1), index)), reads, f"t{index}"))
+    return arch, stages
+
+
+def _plan(draw: Any, work: Tiling | VectorWork, arch: Arch, on_chip: frozenset[str]) -> Plan:
+    if isinstance(work, VectorWork):
+        return plan_vector(work, arch, "vector", on_chip)
+    elements = work.kernel.output_elements
+    epilogue = (VectorWork("e", (1,), elements, (("add", elements * 2),)),) if draw(st.booleans()) else ()
+    return plan_contraction(work, arch, "array", Surroundings(on_chip, epilogue, draw(st.sampled_from((0, 5)))))
+
+
+@st.composite
+def _tilings(draw: Any, arch: Arch) -> Tiling:
+    kernel = draw(long_contractions())
+    return Tiling(kernel, draw(small_tiles(kernel, arch)))
+
+
+def _roomy_for(arch: Arch, tilings: list[Tiling]) -> Arch:
+    """Return the chip with buffers as small as the largest of the tilings allows."""
+    each = [tight(tiling, arch) for tiling in tilings]
+    sized = {
+        name: buffer.model_copy(update={"capacity": max(256, *(chip.buffers[name].capacity for chip in each))})
+        for name, buffer in arch.buffers.items()
+    }
+    return arch.model_copy(update={"buffers": sized})
+
+
+@st.composite
+def vector_works(draw: Any) -> VectorWork:
+    """Lane work on up to some thousands of elements."""
+    outputs = draw(st.integers(1, 3000))
+    inputs = (outputs,) * draw(st.integers(1, 2))
+    operations = draw(st.sampled_from(((), (("add", outputs),), (("mul", 3 * outputs), ("max", 7)))))
+    return VectorWork("v", inputs, outputs, operations, draw(st.sampled_from((0, 9))))

@@ -59,29 +59,19 @@ class ArrayUnit(Unit):
         first = [w for w in job.waits if w[1] == self.stationary]
         rest = [w for w in job.waits if w[1] != self.stationary]
         yield from self.wait(first)
-        if env.now < self.load_from:
-            yield env.timeout(self.load_from - env.now)
-        job.start = loading = int(env.now)
-        if timing.load:
-            yield env.timeout(timing.load)
+        loading = max(int(env.now), self.load_from)
         yield from self.wait(rest)
-        if env.now < self.stream_from:
-            yield env.timeout(self.stream_from - env.now)
-        stream = int(env.now)
-        if not timing.load:
-            job.start = stream
+        stream = max(int(env.now), loading + timing.load, self.stream_from)
+        job.start = loading if timing.load else stream
         if job.on_start:
             job.on_start()
         last = stream + (work.folds - 1) * timing.interval
         self._book(job, timing, loading, stream, first, rest)
-        if last > stream:
-            yield env.timeout(last - stream)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
-        streamed = max(work.stream, work.port_cycles)
-        release = env.timeout(streamed)
-        assert release.callbacks is not None  # a fresh timeout has them
-        release.callbacks.append(lambda _: job.released.fire(int(env.now)))
-        self.finish(job, timing.tail)
+        self.later(last + max(work.stream, work.port_cycles), lambda: job.released.fire(int(env.now)))
+        self.finish(job, last + timing.tail)
+        if last > env.now:
+            yield env.timeout(last - env.now)
 
     def _book(self, job: Job, timing: FoldTiming, loading: int, stream: int, first: Any, rest: Any) -> None:
         """Book what came before the stream (the drain has first claim), then the stream itself."""

@@ -41,7 +41,7 @@ class _Mover(Unit):
         if busy:
             yield self.env.timeout(busy)
         job.released.fire(int(self.env.now))
-        self.finish(job, latency)
+        self.finish(job, job.start + busy + latency)
 
     @staticmethod
     def _note_dependency(job: Job) -> None:

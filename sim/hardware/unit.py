@@ -186,14 +186,19 @@ class Unit:
                     self.book(job, min(behind, limit), "wait_dependency")
                 self.book(job, min(seen, limit), cause)
 
-    def finish(self, job: Job, delay: int) -> None:
-        """Let the job be done `delay` cycles from now."""
+    def later(self, at: int, call: Callable[[], None]) -> None:
+        """Call back at cycle `at`, at once if that is now."""
+        delay = at - int(self.env.now)
         if delay <= 0:
-            self._end(job)
-        else:
-            timeout = self.env.timeout(delay)
-            assert timeout.callbacks is not None  # a fresh timeout has them
-            timeout.callbacks.append(lambda _: self._end(job))
+            call()
+            return
+        timeout = self.env.timeout(delay)
+        assert timeout.callbacks is not None  # a fresh timeout has them
+        timeout.callbacks.append(lambda _: call())
+
+    def finish(self, job: Job, at: int) -> None:
+        """Let the job be done at cycle `at`."""
+        self.later(at, lambda: self._end(job))
 
     def _end(self, job: Job) -> None:
         job.end = int(self.env.now)

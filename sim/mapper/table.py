@@ -254,5 +254,10 @@ def ranked(tables: Sequence[Table]) -> Iterator[tuple[float, float, Mapping]]:
     ranks = [table.rank() for table in tables]
     bound, energy, pattern, tile = (np.concatenate(part) for part in zip(*ranks, strict=True))
     owner = np.repeat(np.arange(len(tables)), [len(rank[0]) for rank in ranks])
-    for at in np.lexsort((energy, bound)):
-        yield float(bound[at]), float(energy[at]), tables[owner[at]].mapping(int(pattern[at]), int(tile[at]))
+    left = np.arange(len(bound))
+    while left.size:
+        # Sorting all of them costs more than the search looks at: sort those near the front first.
+        near = bound[left] <= bound[left].min() * 1.05
+        front, left = left[near], left[~near]
+        for at in front[np.lexsort((energy[front], bound[front]))]:
+            yield float(bound[at]), float(energy[at]), tables[owner[at]].mapping(int(pattern[at]), int(tile[at]))

@@ -8,10 +8,10 @@ from sim.result import Layer, Result, Traffic
 from sim.units import show_bytes, show_si
 
 CONVENTIONS = {
-    "rtl": "from the first accepted input to the last valid output, both counted, as register-level simulation does",
-    "scalesim": "as SCALE-Sim: K + R + C - 2 cycles a fold (os), 2R + C + T - 2 (ws, is), T the streamed length",
+    "rtl": "an array's work from its first accepted input to its last valid output, both counted, as in RTL simulation",
+    "scalesim": "folds as SCALE-Sim does: K + R + C - 2 cycles (os), 2R + C + T - 2 (ws, is), T the streamed length",
 }
-"""What a cycle count means, by `convention` of the array."""
+"""What is counted of an array, by its `convention`."""
 
 OFF_CHIP = "dram"
 """The off-chip memory, as results name it."""
@@ -69,9 +69,12 @@ def _totals(result: Result, width: int) -> str:
 
 
 def _speed(result: Result) -> list[tuple[str, str]]:
-    counted = f"counted {CONVENTIONS.get(result.convention, result.convention)} (convention {result.convention})"
     time, clock = show_si(result.seconds, "s"), show_si(result.clock_hz, "Hz")
-    lines = [("cycles", f"{result.cycles:,} = {time} at {clock}, {counted}"), ("MACs", f"{result.macs:,}")]
+    lines = [
+        ("cycles", f"{result.cycles:,} = {time} at {clock}, to the end of the last step"),
+        ("convention", f"{result.convention}: counts {CONVENTIONS.get(result.convention, 'as the chip says')}"),
+        ("MACs", f"{result.macs:,}"),
+    ]
     if result.macs and result.seconds:
         peak = 2 * peak_macs(result) * result.clock_hz
         rate = f"{show_si(2 * result.macs / result.seconds, 'OPS')} of {show_si(peak, 'OPS')} at peak"
