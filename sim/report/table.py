@@ -29,7 +29,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int) 
     keep = list(range(len(columns)))
     sizes = [max(len(column.title), *(len(row[i]) for row in body), 0) for i, column in enumerate(columns)]
     for index in sorted(keep, key=lambda i: -columns[i].spare):
-        if columns[index].spare and _needed(sizes, keep) - sizes[0] + NARROWEST > width:
+        if columns[index].spare and _needed(sizes, keep) - sizes[0] + min(sizes[0], NARROWEST) > width:
             keep.remove(index)
     sizes[0] = min(sizes[0], max(NARROWEST, width - _needed(sizes, keep) + sizes[0]))
     lines = [[column.title for column in columns], *body]

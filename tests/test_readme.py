@@ -1,0 +1,50 @@
+"""What the README shows is what happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sim
+from sim import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```console\n\$ tiletick (.+)\n((?s:.*?))```", README)
+YAML = re.findall(r"```yaml\n((?s:.*?))```", README)
+SCRIPTS = re.findall(r"```python\n((?s:.*?))```", README)
+
+
+@pytest.mark.parametrize(("command", "output"), EXAMPLES)
+def test_examples_print_what_they_show(
+    command: str, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(command.split()) == 0
+    printed = capsys.readouterr().out
+    assert printed == output, f"README.md is behind: paste what COLUMNS=80 tiletick {command} prints"
+
+
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (script,) = SCRIPTS
+    exec(compile(script, "README.md", "exec"), {})
+    assert "gemm:32x16x24 on tiny_4x4" in capsys.readouterr().out
+
+
+def test_the_chip_the_network_and_the_mapping_run_together(tmp_path: Path) -> None:
+    chip, network, mapping = YAML
+    (tmp_path / "mine.yaml").write_text(chip + mapping)
+    (tmp_path / "small.yaml").write_text(network)
+    result = sim.run(str(tmp_path / "mine.yaml"), str(tmp_path / "small.yaml"))
+    assert (result.arch, result.workload, result.macs) == ("mine", "small", 16 * 16 * 27 * 16 + 16 * 10)
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    commands = re.findall(r"^    (python3 -m venv .*)$", README, re.MULTILINE)
+    assert len(commands) == 2
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == commands[1]
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in cli.command_names():
+        assert f"| `tiletick {name} " in README, name
