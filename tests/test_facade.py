@@ -62,8 +62,9 @@ def test_importing_the_package_or_asking_for_help_loads_nothing_heavy(code: str)
     assert not loaded_by(code) & HEAVY
 
 
-def test_a_run_draws_no_picture() -> None:
-    assert "matplotlib" not in loaded_by("import sim; sim.run('array', 'gemm:4x4x4')")
+def test_a_run_loads_neither_pictures_nor_the_progress_bar() -> None:
+    code = "import sim, sim.commands.run; sim.run('array', 'gemm:4x4x4')"
+    assert not loaded_by(code) & {"matplotlib", "rich"}
 
 
 def test_the_facade_does_what_its_docstring_shows() -> None:

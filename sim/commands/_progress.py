@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PATIENCE = 1.0
 """Seconds before the bar appears."""
@@ -33,8 +34,17 @@ class Bar:
     def advance(self, done: int, total: int, layer: str) -> None:
         """Show that `done` of `total` layers are done and that `layer` is next."""
         if self._bar is None and self._live and time.monotonic() - self._began > PATIENCE:
-            self._bar = Progress(transient=True, console=Console(stderr=True))
+            self._bar = _started()
             self._task = self._bar.add_task(layer, total=total)
-            self._bar.start()
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=layer)
+
+
+def _started() -> Progress:
+    """Return a bar that is on the screen; rich costs a tenth of a second, which most runs need not pay."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(transient=True, console=Console(stderr=True))
+    bar.start()
+    return bar
