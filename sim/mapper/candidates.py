@@ -77,13 +77,18 @@ def _patterns(fixed: Order | None, resident: frozenset[str]) -> tuple[Pattern, .
     return tuple(found.values())
 
 
-@lru_cache(maxsize=64)
-def distinct(choices: tuple[Pattern, ...], looped: frozenset[Dim]) -> tuple[bool, ...]:
-    """Return which patterns differ from all before them when only `looped` dimensions have several tiles."""
+@lru_cache(maxsize=256)
+def distinct(choices: tuple[Pattern, ...], looped: frozenset[Dim], held: frozenset[str]) -> tuple[bool, ...]:
+    """Return which patterns differ from all before them.
+
+    Only `looped` dimensions have several tiles, and only operands in `held` come from memory in tiles.
+    """
     seen, first = set(), []
     for order, levels in choices:
         loops = tuple(dim for dim in order if dim in looped)
-        inside = tuple(frozenset(order[level:]) & looped for level in levels)
+        inside = tuple(
+            frozenset(order[level:]) & looped for o, level in zip(OPERANDS, levels, strict=True) if o in held
+        )
         first.append((loops, inside) not in seen)
         seen.add((loops, inside))
     return tuple(first)

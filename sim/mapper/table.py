@@ -22,6 +22,7 @@ from sim.plan import TileWork
 from sim.planner import Surroundings, fold_count, port_bytes
 
 Vector = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Tiles = list[tuple[int, int, int]]
 """The tiles along a dimension as (count, size, window)."""
 
@@ -36,12 +37,26 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What holding an operand along some loops means for each tile: bytes on chip, moved, and in the first load."""
+class Scopes:
+    """The ways to hold an operand: their numbers by the loops inside, and (way, tile) arrays of what they mean."""
 
-    held: Vector
+    number: dict[frozenset[Dim], int]
+    used: Vector
     moved: Vector
     first: Vector
+    last: Vector
+
+
+class _Picked:
+    """The columns of Scopes for candidates, given the way and the tile of each."""
+
+    def __init__(self, scopes: Scopes, way: Indices, tile: Indices) -> None:
+        self.moved, self.first, self.last = (part[way, tile] for part in (scopes.moved, scopes.first, scopes.last))
+
+
+def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
+    """Return the loops inside the scope of an operand."""
+    return frozenset(order[levels[OPERANDS.index(operand)] :])
 
 
 class Table:
@@ -60,22 +75,23 @@ class Table:
         self.index = [
             part.ravel() for part in np.meshgrid(*(np.arange(len(axis)) for axis in axes), indexing="ij")
         ]
-        self.axes = axes
         self.full: dict[str, int] = {"g": kernel.groups, "m": kernel.m, "n": kernel.n, "k": kernel.k}
         self.size = {d: self.tiles[:, i].astype(np.float64) for i, d in enumerate("gmnk")}
+        self.cuts = {d: [self._cut(d, size) for size in axis] for d, axis in zip("gmnk", axes, strict=True)}
         self.count = {d: self._each(d, lambda tiles: sum(c for c, _, _ in tiles)) for d in "gmnk"}
-        self.scopes: dict[tuple[str, frozenset[Dim]], Scope] = {}
+        self.last_size = {d: self._each(d, lambda tiles: tiles[-1][1]) for d in "gmn"}
+        self.windows = tuple(self._each("m", value) for value in (_total_window, _first_window, _largest_window))
         self._array_cycles()
 
     def _each(self, dim: str, value: Callable[[Tiles], float]) -> Vector:
         """Return a value of the tiles (count, size, window) along a dimension, for each candidate."""
-        axis = "gmnk".index(dim)
+        values: Vector = np.array([value(tiles) for tiles in self.cuts[dim]], dtype=np.float64)
+        return values[self.index["gmnk".index(dim)]]
+
+    def _cut(self, dim: str, size: int) -> Tiles:
         if dim == "m":
-            cuts = [flat(row_runs(self.kernel.batch, self.kernel.axes, size)) for size in self.axes[axis]]
-        else:
-            cuts = [flat(runs(self.full[dim], size)) for size in self.axes[axis]]
-        values: Vector = np.array([value(tiles) for tiles in cuts], dtype=np.float64)
-        return values[self.index[axis]]
+            return flat(row_runs(self.kernel.batch, self.kernel.axes, size))
+        return flat(runs(self.full[dim], size))
 
     def _array_cycles(self) -> None:
         """Work out the array's cycles: folds on its sides times intervals of the stream; and those of the last tile."""
@@ -106,105 +122,81 @@ class Table:
     def _timing(self, size: int) -> FoldTiming:
         return tile_timing(self.array, TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ()))
 
-    def scope(self, operand: str, inside: frozenset[Dim]) -> Scope:
-        """Return what holding `operand` along the loops `inside` means, worked out once."""
-        key = (operand, inside)
-        if key not in self.scopes:
-            self.scopes[key] = self._scope(operand, inside)
-        return self.scopes[key]
+    def rank(self) -> tuple[Vector, Vector, Indices, Indices]:
+        """Return (bound, energy, pattern, tile) of every candidate that fits and differs from all others."""
+        held = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
+        looped = sum(np.where(self.count[d] > 1, 1 << i, 0) for i, d in enumerate(DIMS))
+        masks = [frozenset(d for i, d in enumerate(DIMS) if mask >> i & 1) for mask in range(8)]
+        differs = np.array([distinct(self.choices, dims, frozenset(held)) for dims in masks])
+        scopes = {o: self._scopes(o) for o in held}
+        which = {o: np.array([scopes[o].number[_inside(*choice, o)] for choice in self.choices]) for o in held}
+        fits = differs.T[:, looped]
+        for buffer in self.arch.buffers.values():
+            used = [scopes[o].used[which[o]] for o in buffer.holds if o in held]
+            fits &= sum(used, start=np.zeros(1)) <= buffer.tile_capacity
+        pattern, tile = np.nonzero(fits)
+        picked = {o: _Picked(scopes[o], which[o][pattern], tile) for o in held}
+        on_chip, ports = self._on_chip()
+        bound, moved = self._bound(picked, tile, np.maximum(self.busy, ports)[tile])
+        return bound, on_chip[tile] + moved * self.prices.off_chip, pattern, tile
 
-    def _scope(self, operand: str, inside: frozenset[Dim]) -> Scope:
-        kernel, bits = self.kernel, self.arch.bits("partial_sum" if operand == "output" else operand)
-        again = prod((self.count[d] for d in DIMS if d not in inside and d not in RELEVANT[operand]), start=1.0)
+    def _scopes(self, operand: str) -> Scopes:
+        """Return what each way of holding an operand means, one row a set of loops inside its scope."""
+        sets = dict.fromkeys(_inside(*choice, operand) for choice in self.choices)
+        rows = [self._scope(operand, inside) for inside in sets]
+        used, moved, first, last = (np.stack(column) for column in zip(*rows, strict=True))
+        return Scopes({inside: i for i, inside in enumerate(sets)}, used, moved, first, last)
+
+    def _scope(self, operand: str, inside: frozenset[Dim]) -> tuple[Vector, Vector, Vector, Vector]:
+        """Return bytes (used on chip, read from memory, in the first tile), and elements in the last tile."""
+        kernel, size, ones = self.kernel, self.size, np.ones(len(self.tiles))
+        bits = self.arch.bits("partial_sum" if operand == "output" else operand)
+        outside = [self.count[d] for d in DIMS if d not in inside]
+        loads = prod(outside, start=self.count["g"])
+        again = prod((self.count[d] for d in DIMS if d not in inside and d not in RELEVANT[operand]), start=ones)
         if operand == "input":
-            whole = float(kernel.batch * window(kernel.axes, 0, kernel.positions))
-            total, least, most = (
-                (whole, whole, whole) if "m" in inside else
-                (self._each("m", f) for f in (
-                    lambda tiles: sum(c * w for c, _, w in tiles),
-                    lambda tiles: tiles[0][2],
-                    lambda tiles: max(w for _, _, w in tiles),
-                ))
-            )  # fmt: skip
-            depth = np.maximum(1, (self.full["k"] if "k" in inside else self.size["k"]) // kernel.taps)
-            held, first = self.size["g"] * most * depth, self.size["g"] * least * depth
+            whole = float(kernel.batch * window(kernel.axes, 0, kernel.positions)) * ones
+            total, least, most = (whole, whole, whole) if "m" in inside else self.windows
+            depth = np.maximum(1, (self.full["k"] if "k" in inside else size["k"]) // kernel.taps)
+            held, first = size["g"] * most * depth, size["g"] * least * depth
             moved = kernel.groups * kernel.channels * total * again
         else:
-            held = self.size["g"]
+            held = size["g"]
             for dim in RELEVANT[operand]:
-                held = held * (self.full[dim] if dim in inside else self.size[dim])
+                held = held * (self.full[dim] if dim in inside else size[dim])
             first = held
-            moved = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * again
-        ones = np.ones(len(self.tiles))
-        return Scope(np.ceil(held * bits / 8), ones * moved * bits / 8, first * bits / 8)
+            moved = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * (again - (operand == "output"))
+        last = self.last_size["g"]
+        for dim in RELEVANT[operand] if operand == "output" else ():
+            last = last * (self.full[dim] if dim in inside else self.last_size[dim])
+        slots = np.minimum(self.arch.buffers[self.arch.buffer_of(operand)].slots, loads)
+        return np.ceil(held * bits / 8) * slots, moved * bits / 8, first * bits / 8, last
 
-    def rank(self) -> tuple[Vector, Vector, NDArray[np.int64], NDArray[np.int64]]:
-        """Return (bound, energy, pattern, tile) of every candidate that fits and differs from all others."""
-        columns: list[tuple[Any, ...]] = []
-        looped = sum(np.where(self.count[d] > 1, 1 << i, 0) for i, d in enumerate(DIMS))
-        differs = np.array([distinct(self.choices, frozenset(d for i, d in enumerate(DIMS) if mask >> i & 1))
-                            for mask in range(8)])  # fmt: skip
-        base, ports = self._on_chip()
-        self.busy = np.maximum(self.busy, ports)
-        for number, (order, levels) in enumerate(self.choices):
-            scopes = {o: self.scope(o, frozenset(order[level:])) for o, level in zip(OPERANDS, levels, strict=True)}
-            index = np.flatnonzero(self._fits(order, levels, scopes) & differs[looped, number])
-            if index.size:
-                bound, moved = self._bound(order, levels, scopes, index)
-                energy = base[index] + moved * self.prices.off_chip
-                columns.append((bound, energy, np.full(index.size, number), index))
-        if not columns:
-            empty = np.zeros(0)
-            return empty, empty, empty.astype(np.int64), empty.astype(np.int64)
-        bounds, energies, numbers, indices = (np.concatenate(part) for part in zip(*columns, strict=True))
-        return bounds, energies, numbers, indices
-
-    def _fits(self, order: Sequence[Dim], levels: Sequence[int], scopes: dict[str, Scope]) -> NDArray[np.bool_]:
-        used: dict[str, Any] = dict.fromkeys(self.arch.buffers, 0.0)
-        for operand, level in zip(OPERANDS, levels, strict=True):
-            if operand in self.around.on_chip and operand != "output":
-                continue
-            name = self.arch.buffer_of(operand)
-            loads = self.count["g"] * prod((self.count[d] for d in order[:level]), start=1.0)
-            used[name] = used[name] + scopes[operand].held * np.minimum(self.arch.buffers[name].slots, loads)
-        fits = np.ones(len(self.tiles), dtype=bool)
-        for name, buffer in self.arch.buffers.items():
-            fits &= used[name] <= buffer.tile_capacity
-        return fits
-
-    def _bound(
-        self, order: Sequence[Dim], levels: Sequence[int], scopes: dict[str, Scope], index: NDArray[np.int64]
-    ) -> tuple[Vector, Vector]:
+    def _bound(self, picked: dict[str, _Picked], tile: Indices, busy: Vector) -> tuple[Vector, Vector]:
         """Return (lower bound of the cycles, bytes moved off chip).
 
-        The array cannot stream before the first weights and inputs are there, then has all its folds to do,
-        and the last output must be stored. After all loads the last tile and its store remain. The channel
-        has all transfers to do.
+        The array cannot stream before the parameters, first weights and inputs are there, then has all its
+        folds to do, and the last output must be processed and stored. After all loads the last tile and its
+        store remain. The channel has all transfers to do, the lanes all outputs.
         """
         channel = arch_module.channel(self.arch)
         assert channel is not None  # only bounded memory is searched
-        on_chip, bits = self.around.on_chip, self.arch.bits
-        per_byte = float(channel.cycles_per_burst) / channel.burst
+        bits, per_byte = self.arch.bits, float(channel.cycles_per_burst) / channel.burst
+        parameters = self.arch.bytes_of("partial_sum", self.around.parameters)
+        operands = [o for o in picked if o != "output"]
+        first = sum((picked[o].first for o in operands), start=np.full(tile.size, float(parameters)))
+        loads = sum((picked[o].moved for o in picked), start=np.full(tile.size, float(parameters)))
         outputs = float(prod(self.full[d] for d in "gmn"))
-        spills = 0.0 if "k" in order[levels[2] :] else self.count["k"][index] - 1
-        loads = np.zeros(index.size) + spills * outputs * bits("partial_sum") / 8
-        moved, first = loads, np.zeros(index.size)
-        for operand in ("weight", "input"):
-            if operand not in on_chip:
-                loads = loads + scopes[operand].moved[index]
-                first = first + scopes[operand].first[index]
-        elements = self._last_outputs(frozenset(order[levels[2] :]))[index]
         lane_cycles, latency = self._lanes()
-        rest = elements * lane_cycles + latency
-        moved = moved + loads
-        if "output" not in on_chip:
+        rest = picked["output"].last * lane_cycles + latency
+        moved = loads + picked["output"].moved
+        if "output" not in self.around.on_chip:
             moved = moved + outputs * bits("output") / 8
-            rest = rest + elements * bits("output") / 8 * per_byte
-        lead = channel.latency if {"weight", "input"} - on_chip else 0
+            rest = rest + picked["output"].last * bits("output") / 8 * per_byte
+        lead = channel.latency if operands or parameters else 0
         start = lead + first * per_byte
-        array = start + self.busy[index] + rest
-        fetch = lead + loads * per_byte + self.last[index] + rest
-        lanes = start + outputs * lane_cycles + latency
+        array, fetch = start + busy + rest, lead + loads * per_byte + self.last[tile] + rest
+        lanes = start + self.last[tile] + outputs * lane_cycles + latency
         return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moved * per_byte))), moved
 
     def _lanes(self) -> tuple[float, int]:
@@ -214,14 +206,6 @@ class Table:
             return 0.0, 0
         operations = sum(count * vector.cycles_per.get(kind, 1) for work in epilogue for kind, count in work.operations)
         return max(1.0, operations / epilogue[0].outputs) / vector.lanes, vector.latency
-
-    def _last_outputs(self, inside: frozenset[Dim]) -> Vector:
-        """Return the elements of the last output tile."""
-        elements = self._each("g", lambda tiles: tiles[-1][1])
-        for dim in RELEVANT["output"]:
-            last = self._each(dim, lambda tiles: tiles[-1][1])
-            elements = elements * (self.full[dim] if dim in inside else last)
-        return elements
 
     def _on_chip(self) -> tuple[Vector, Vector]:
         """Return (energy of the array's accesses, cycles that the narrowest port needs for them)."""
@@ -247,6 +231,18 @@ class Table:
         g, m, n, k = (int(size) for size in self.tiles[tile])
         hold = tuple(zip(OPERANDS, levels, strict=True))
         return Mapping(m, n, k, g, order, hold, self.packed, self.lowering, self.split)
+
+
+def _total_window(tiles: Tiles) -> int:
+    return sum(count * read for count, _, read in tiles)
+
+
+def _first_window(tiles: Tiles) -> int:
+    return tiles[0][2]
+
+
+def _largest_window(tiles: Tiles) -> int:
+    return max(read for _, _, read in tiles)
 
 
 def ranked(tables: Sequence[Table]) -> Iterator[tuple[float, float, Mapping]]:
