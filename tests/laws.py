@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS
-from sim.engine import Read, Stage
+from sim.frontend import Read, Stage
+from sim.execute import FoldBlock, fold_blocks
 from sim.kernel import Axis, Contraction, VectorWork
 from sim.mapping import Mapping, Tiling, channels, check, needs
 from sim.op import random_integers
-from sim.plan import Plan
+from sim.plan import Compute, Loop, Node, Plan, Step
 from sim.planner import Surroundings, plan_contraction, plan_vector
+from sim.reference import Fold
 
 ORDERS = tuple(permutations(("m", "n", "k")))
 FLOWS = ("ws", "is", "os")
@@ -274,3 +276,26 @@ def vector_works(draw: Any) -> VectorWork:
     inputs = (outputs,) * draw(st.integers(1, 2))
     operations = draw(st.sampled_from(((), (("add", outputs),), (("mul", 3 * outputs), ("max", 7)))))
     return VectorWork("v", inputs, outputs, operations, draw(st.sampled_from((0, 9))))
+
+
+def walk(nodes: Sequence[Node], at: dict[str, int] | None = None) -> Iterator[tuple[Step, dict[str, int]]]:
+    """Yield every step that runs, in program order, with the position of the loops around it."""
+    at = at or dict.fromkeys("gmnk", 0)
+    for node in nodes:
+        if isinstance(node, Loop):
+            for index in range(node.count):
+                yield from walk(node.body, at | {node.dim: at[node.dim] + node.start + index * node.size})
+        else:
+            yield node, at
+
+
+def blocks_of(plan: Plan, arch: Arch) -> list[FoldBlock]:
+    """Return every fold of the plan in program order."""
+    computes = ((step, at) for step, at in walk(plan.body) if isinstance(step, Compute))
+    return [block for step, at in computes for block in fold_blocks(plan, arch, step.extent, at)]
+
+
+def register_fold(arch: Arch, left: Any, right: Any) -> Fold:
+    """Return left (m x k) · right (k x n) as a fold of the register-level reference."""
+    assert arch.array is not None
+    return Fold(right.T, left.T) if arch.array.dataflow == "is" else Fold(left, right)

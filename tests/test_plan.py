@@ -6,27 +6,15 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
-import numpy as np
-
 from sim.dataflow import DATAFLOWS
 from sim.execute import fold_blocks
 from sim.mapping import RELEVANT
-from sim.plan import Compute, Loop, Store, totals
-from tests.laws import cases, law
-
-
-def walk(nodes, at):
-    """Yield every step that runs, in program order, with the position of the loops around it."""
-    for node in nodes:
-        if isinstance(node, Loop):
-            for index in range(node.count):
-                yield from walk(node.body, at | {node.dim: at[node.dim] + node.start + index * node.size})
-        else:
-            yield node, at
+from sim.plan import Compute, totals
+from tests.laws import cases, law, walk
 
 
 def run(plan):
-    return walk(plan.body, {"g": 0, "m": 0, "n": 0, "k": 0})
+    return walk(plan.body)
 
 
 @law(cases(), quick=100, full=3000)
@@ -38,7 +26,7 @@ def test_macs_are_conserved(case):
 @law(cases(), quick=100, full=3000)
 def test_folds_are_those_that_the_geometry_of_the_array_takes(case):
     arch, plan = case
-    array, flow = arch.array, DATAFLOWS[arch.array.dataflow]
+    flow = DATAFLOWS[arch.array.dataflow]
     for step, at in run(plan):
         if isinstance(step, Compute):
             blocks = list(fold_blocks(plan, arch, step.extent, at))
