@@ -65,6 +65,8 @@ def nearest(value: object, choices: Iterable[str]) -> str | None:
 def unknown(what: str, value: object, choices: Iterable[str]) -> str:
     """Say that `value` is no known `what`, which one is nearest, and which there are."""
     names = sorted(choices)
+    if not names:
+        return f"unknown {what} '{value}'; there is none to choose from"
     guess = nearest(value, names)
     hint = f"; did you mean '{guess}'?" if guess else ";"
     return f"unknown {what} '{value}'{hint} choose from: {', '.join(names)}"

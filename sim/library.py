@@ -9,6 +9,8 @@ from sim.errors import ConfigError, Problem, unknown
 _HERE = Path(__file__).resolve().parent
 SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy"}
 """Kind of file to its folder below the library root."""
+WORDS = {"arch": "arch", "workload": "workload", "energy": "energy table"}
+"""What errors call each kind of file."""
 
 
 def root() -> Path:
@@ -38,7 +40,7 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
             return candidate
     if looks_like_path:
         raise ConfigError(Problem("no such file", file=name))
-    raise ConfigError(Problem(unknown(kind, name, names(kind)) + f" (or give a path to a {kind} file)"))
+    raise ConfigError(Problem(unknown(WORDS[kind], name, names(kind)) + " (or give the path of a file)"))
 
 
 def shown(path: Path) -> str:

@@ -113,7 +113,7 @@ def test_a_mistake_exits_2_with_one_message_and_no_traceback() -> None:
     names = ", ".join(sim.catalogue("archs"))
     assert done.stderr == (
         "unknown arch 'edge_tpu_lik'; did you mean 'edge_tpu_like'? choose from: "
-        f"{names} (or give a path to a arch file)\n"
+        f"{names} (or give the path of a file)\n"
     )
 
 
@@ -316,7 +316,7 @@ def test_energy_of_a_table_and_its_sources(capsys: Capture) -> None:
 
 def test_energy_of_an_unknown_table_names_the_tables(capsys: Capture) -> None:
     names = ", ".join(sim.catalogue("energy"))
-    message = f"unknown energy '44nm'; did you mean '45nm'? choose from: {names} (or give a path to a energy file)\n"
+    message = f"unknown energy table '44nm'; did you mean '45nm'? choose from: {names} (or give the path of a file)\n"
     assert refuses(capsys, "energy", "44nm") == message
 
 

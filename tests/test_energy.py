@@ -385,8 +385,8 @@ def test_all_problems_of_a_table_are_told_together(write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("extends: 45mn", "mine.yaml:1: extends: unknown energy '45mn'; did you mean '45nm'? "
-         f"choose from: {', '.join(sorted(TABLES))} (or give a path to a energy file)"),
+        ("extends: 45mn", "mine.yaml:1: extends: unknown energy table '45mn'; did you mean '45nm'? "
+         f"choose from: {', '.join(sorted(TABLES))} (or give the path of a file)"),
         ("extends: [45nm]", "mine.yaml:1: extends: expected the name of a table, not ['45nm']"),
         ("extends: mine", "mine.yaml:1: extends: 'mine' extends this table in turn"),
         ("extends: 45nm\nsram:\n  points:\n    - {capacity: 2 KiB, read: 1 pJ, write: 1 pJ}\n"
@@ -409,8 +409,8 @@ def test_an_unknown_table_names_the_nearest() -> None:
     with pytest.raises(ConfigError) as error:
         energy.load("45n")
     assert message(error) == (
-        f"unknown energy '45n'; did you mean '45nm'? choose from: {', '.join(sorted(TABLES))} "
-        "(or give a path to a energy file)"
+        f"unknown energy table '45n'; did you mean '45nm'? choose from: {', '.join(sorted(TABLES))} "
+        "(or give the path of a file)"
     )
 
 
