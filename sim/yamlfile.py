@@ -175,12 +175,15 @@ def parse(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(Problem(f"is not valid YAML: {error.problem}", file, line)) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(Problem(f"is not valid YAML: {error}", file)) from None
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(Problem(f"is not valid YAML: {error.reason}", file)) from None
     if node is None:
         raise ConfigError(Problem("is empty", file=file))
     document, problems = Document(file, {}), list[Problem]()
-    data = _build(node, (), document, problems)
+    try:
+        data = _build(node, (), document, problems)
+    except RecursionError:
+        raise ConfigError(Problem("is nested too deeply, or holds itself (&anchor, *alias)", file)) from None
     if problems:
         raise ConfigError(*problems)
     if not isinstance(data, dict):
@@ -221,6 +224,8 @@ def _problem(model: type[BaseModel], document: Document, path: Path_, item: Any)
         message = _choice("kind", item["ctx"]["tag"], item["ctx"]["expected_tags"])
     elif kind == "union_tag_not_found":
         message = "missing key 'kind'"
+    elif kind == "too_short":
+        message = "must not be empty"
     elif kind in ("value_error", "assertion_error"):
         message = str(item["ctx"]["error"])
     elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
@@ -232,7 +237,7 @@ def _problem(model: type[BaseModel], document: Document, path: Path_, item: Any)
 
 
 def _choice(what: str, value: Any, expected: str) -> str:
-    return unknown(what, value, re.findall(r"'([^']*)'", expected) or re.findall(r"\w+", expected))
+    return unknown(what, value, re.findall(r"'([^']*)'", expected) or re.findall(r"\d+", expected))
 
 
 def _without_tags(location: Path_, data: Any, path: Path_) -> Path_:
