@@ -27,11 +27,17 @@ def _quantity(dimension: str) -> Any:
     return WithJsonSchema({"type": "string", "description": note, "examples": [units.EXAMPLES[dimension]]})
 
 
-def _positive(dimension: str, text: object) -> Fraction:
-    value = units.parse(dimension, text)
-    if value <= 0:
+def _positive(dimension: str, text: object) -> int:
+    if units.parse(dimension, text) <= 0:
         raise ValueError(f"{dimension} '{text}' must be greater than zero")
-    return value
+    return units.parse_whole(dimension, text)
+
+
+def _seconds(text: object) -> float:
+    value = units.parse("time", text)
+    if value < 0:
+        raise ValueError(f"time '{text}' must not be less than zero")
+    return float(value)
 
 
 def _dataflow(name: str) -> str:
@@ -42,11 +48,11 @@ def _dataflow(name: str) -> str:
 
 
 Count = Annotated[int, Field(gt=0)]
-Size = Annotated[int, BeforeValidator(lambda v: int(_positive("size", v))), _quantity("size")]
-Hertz = Annotated[int, BeforeValidator(lambda v: int(_positive("frequency", v))), _quantity("frequency")]
-Bandwidth = Annotated[int, BeforeValidator(lambda v: int(_positive("bandwidth", v))), _quantity("bandwidth")]
-Rate = Annotated[int, BeforeValidator(lambda v: int(_positive("rate", v))), _quantity("rate")]
-Seconds = Annotated[float, BeforeValidator(lambda v: float(units.parse("time", v))), _quantity("time")]
+Size = Annotated[int, BeforeValidator(lambda v: _positive("size", v)), _quantity("size")]
+Hertz = Annotated[int, BeforeValidator(lambda v: _positive("frequency", v)), _quantity("frequency")]
+Bandwidth = Annotated[int, BeforeValidator(lambda v: _positive("bandwidth", v)), _quantity("bandwidth")]
+Rate = Annotated[int, BeforeValidator(lambda v: _positive("rate", v)), _quantity("rate")]
+Seconds = Annotated[float, BeforeValidator(_seconds), _quantity("time")]
 DataflowName = Annotated[str, AfterValidator(_dataflow)]
 
 
@@ -282,7 +288,10 @@ def _read(path: Path, below: tuple[Path, ...]) -> Document:
         return document
     if not isinstance(base, str):
         raise document.error(("extends",), "must name one arch file")
-    parent = library.find("arch", base, beside=path.parent)
+    try:
+        parent = library.find("arch", base, beside=path.parent)
+    except ConfigError as error:
+        raise document.error(("extends",), str(error)) from None
     if parent.resolve() in {p.resolve() for p in (*below, path)}:
         chain = " -> ".join(p.stem for p in (*below, path, parent))
         raise document.error(("extends",), f"extends itself: {chain}")
