@@ -176,7 +176,7 @@ def load_schema(name: str) -> tuple[Schema, str]:
     problems += list(_unknown_sources(document))
     if schema is None or problems:
         raise ConfigError(*in_order(problems))
-    return schema, str(path)
+    return schema, library.shown(path)
 
 
 def _read(path: Path, below: tuple[Path, ...]) -> Document:
