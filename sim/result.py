@@ -92,13 +92,24 @@ class Result:
         """Return the result that `data` holds; ConfigError where it is of another schema or lacks a key."""
         if data.get("schema") != SCHEMA:
             raise ConfigError(Problem(f"is no tiletick result (schema {data.get('schema')!r}, not {SCHEMA!r})", file))
-        known = {f.name for f in fields(cls)}
-        missing = sorted(known - set(data))
-        if missing:
-            raise ConfigError(Problem(f"lacks {', '.join(missing)}", file))
-        values = {k: v for k, v in data.items() if k in known}
-        layers = tuple(Layer(**{**layer, "fused": tuple(layer["fused"])}) for layer in data["layers"])
-        return cls(**{**values, "layers": layers, "not_modelled": tuple(data["not_modelled"])})
+        values = _known(cls, data, file)
+        for key in ("layers", "not_modelled"):
+            if not isinstance(values[key], list):
+                raise ConfigError(Problem("is not a list", file, key=key))
+        known = [_known(Layer, layer, file, f"layers[{i}]") for i, layer in enumerate(values["layers"])]
+        layers = tuple(Layer(**{**layer, "fused": tuple(layer["fused"])}) for layer in known)
+        return cls(**{**values, "layers": layers, "not_modelled": tuple(values["not_modelled"])})
+
+
+def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = "") -> dict[str, Any]:
+    """Return the values of `data` that a `kind` has; ConfigError where one is missing."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(Problem("does not hold keys and values", file, key=key))
+    names = {f.name for f in fields(kind)}
+    missing = sorted(names - set(data))
+    if missing:
+        raise ConfigError(Problem(f"lacks {', '.join(missing)}", file, key=key))
+    return {name: value for name, value in data.items() if name in names}
 
 
 def _row(layer: Layer) -> dict[str, Any]:
