@@ -94,7 +94,7 @@ class Result:
             raise ConfigError(Problem(f"is no tiletick result (schema {data.get('schema')!r}, not {SCHEMA!r})", file))
         values = _known(cls, data, file)
         for key in ("layers", "not_modelled"):
-            if not isinstance(values[key], list):
+            if not isinstance(values[key], list | tuple):
                 raise ConfigError(Problem("is not a list", file, key=key))
         known = [_known(Layer, layer, file, f"layers[{i}]") for i, layer in enumerate(values["layers"])]
         layers = tuple(Layer(**{**layer, "fused": tuple(layer["fused"])}) for layer in known)
