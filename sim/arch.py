@@ -323,7 +323,7 @@ def override(document: Document, key: str, value: Any) -> Document:
     if found:
         raise ConfigError(Problem(f"'{key}' could be {' or '.join(map(dotted, found))}; write it out", place))
     known = sorted({dotted(path) for path in _paths(document)} | {path[-1] for path in _paths(document)})
-    guess = nearest(key, known)
+    guess = nearest(key.removeprefix("arch."), known)
     hint = f"; did you mean '{guess}'?" if guess else ""
     raise ConfigError(Problem(f"no key '{key}' in arch '{document.data.get('name', document.file)}'{hint}", place))
 
