@@ -9,7 +9,7 @@ from sim import energy
 from sim.arch import OPERANDS, Arch, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
-from sim.engine import Stage
+from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task

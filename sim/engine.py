@@ -1,58 +1,36 @@
 """The engine: plans dispatched into the queues of the units, settled loops skipped, deadlock explained.
 
-The front end walks the plans in program order, in no time, and puts every step as a job into the queue
-of its unit. Jobs carry the signals that they wait for: operands on chip, slots free, sums complete. The
-units run decoupled. The off-chip channel serves transfers in a static order: a load goes ahead of a
-store whenever its slot is freed no later than the store's data is computed, at most LOOKAHEAD tiles
-early. As every order is static, times are max-plus functions of the durations: nothing that gets faster
-can make the whole slower, and a loop whose iterations repeat with one shift repeats for good.
+The front end turns the steps of the plans into jobs, in program order and in no time. The units run
+decoupled, each through its own queue. As every order is static, times are max-plus functions of the
+durations: nothing that gets faster can make the whole slower, and a loop whose iterations repeat with one
+shift repeats for good.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 from typing import Any
 
 import simpy
 
-from sim.arch import Arch, Simple, Systolic, Vector
+from sim.arch import Arch, Simple, Systolic
 from sim.errors import DeadlockError
+from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
-from sim.hardware.buffers import Buffers, Slot
+from sim.hardware.buffers import Buffers
+from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
-from sim.hardware.unit import Job, Record, Signal, Unit, Wait
-from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
-from sim.plan import steps as plan_steps
+from sim.hardware.unit import Job, Record, Unit, Wait
+from sim.plan import Loop, Node, Step, steps
 from sim.timeline import Timeline
 
-LOOKAHEAD = 2
-"""Tiles by which a load may overtake the stores before it: as deep as double buffering reaches."""
 AHEAD = 3
-"""Iterations dispatched ahead of the last complete one: more than the LOOKAHEAD that anything can start early."""
+"""Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
+can start early."""
 SETTLED = 4
 """Iterations that must repeat with one shift: a job depends on jobs at most LOOKAHEAD iterations before and after."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """A tensor that a stage needs complete: its loads of `operand` wait, or the work itself where it is on chip."""
-
-    operand: str
-    tensor: str
-    on_chip: bool = False
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One kernel in the run: its plan, the layer it belongs to, the tensors it waits for and the one it completes."""
-
-    plan: Plan
-    layer: int
-    reads: tuple[Read, ...] = ()
-    writes: str = ""
 
 
 class Engine:
@@ -61,7 +39,7 @@ class Engine:
     def __init__(self, arch: Arch, fast_forward: bool = True) -> None:
         self.arch, self.fast_forward = arch, fast_forward
         self.env = simpy.Environment()
-        self.units = _units(self.env, arch, self._finished)
+        self.units = _units(self.env, arch, self)
         self.buffers = Buffers(arch)
         self.outstanding: deque[Job] = deque()
         self.record: Record | None = None
@@ -69,7 +47,7 @@ class Engine:
         self.spans: dict[int, tuple[int, int]] = {}
         self.dispatched = False
         self.all_done = self.env.event()
-        self.front = FrontEnd(self)
+        self.front = FrontEnd(arch, self, self.buffers)
 
     def run(self, stages: Sequence[Stage], limit: int | None = None) -> Timeline:
         """Run all stages; DeadlockError with who waits on what where they cannot end.
@@ -94,11 +72,11 @@ class Engine:
     def _set_deadlines(self, stages: Sequence[Stage], limit: int) -> None:
         mine: dict[str, list[tuple[Step, int]]] = {}
         for stage in stages:
-            for step, times in plan_steps(stage.plan.body):
+            for step, times in steps(stage.plan.body):
                 mine.setdefault(self.front.unit_of(step), []).append((step, times))
-        for name, steps in mine.items():
+        for name, work in mine.items():
             if name:
-                self.units[name].must_end_by(limit, steps)
+                self.units[name].must_end_by(limit, work)
 
     def _waiting(self) -> list[str]:
         blocked = [(n, u.current, u.blocked_on) for n, u in self.units.items() if u.current is not None]
@@ -122,52 +100,45 @@ class Engine:
                 self.front.step(node)
 
     def _loop(self, loop: Loop) -> Generator[simpy.Event, Any, None]:
-        """Dispatch the iterations, AHEAD of what is complete, until they repeat; skip the rest."""
+        """Dispatch the iterations, few ahead of those that the units have left, until they repeat; skip the rest."""
         if loop.count <= AHEAD:
             for _ in range(loop.count):
                 yield from self._nodes(loop.body)
             return
-        records: deque[Record] = deque(maxlen=AHEAD + SETTLED + 1)
+        records: deque[Record] = deque()
         for done in range(1, loop.count + 1):
             records.append(Record(self.record, self.sequence))
             self.record = records[-1]
             yield from self._nodes(loop.body)
             self.record = records[-1].parent
             if len(records) > AHEAD:
-                yield from self._complete(records[-AHEAD - 1])
-                if self.fast_forward and done < loop.count and self._skip(list(records), loop.count - done):
+                yield from self._left(records[-AHEAD - 1])
+                if self.fast_forward and self._skip(records, loop.count - done):
                     return
 
-    def _complete(self, record: Record) -> Generator[simpy.Event, Any, None]:
-        if record.pending:
-            record.complete = self.env.event()
-            yield record.complete
+    def _left(self, record: Record) -> Generator[simpy.Event, Any, None]:
+        """Wait until no unit works on an iteration any more; results may still be on their way."""
+        if record.held:
+            record.left = self.env.event()
+            yield record.left
 
-    def _skip(self, records: list[Record], remaining: int) -> bool:
-        """Skip the remaining iterations if those seen repeat; return whether they do.
+    def _skip(self, records: deque[Record], remaining: int) -> bool:
+        """Skip the remaining iterations if those that are complete repeat; return whether they do.
 
-        Skipped iterations are exact: each unit's cycles by cause are added, and what follows is shifted.
+        It is exact: the cycles of each unit are booked, and all that follows is shifted. The iterations still
+        on their way stand for the last ones of the loop.
         """
-        seen = records[: -AHEAD]
-        if len(seen) <= SETTLED or self.outstanding[0].sequence < seen[0].first:
+        complete = next((i for i, record in enumerate(records) if record.pending), len(records))
+        for _ in range(complete - SETTLED - 1):
+            records.popleft()
+        seen = list(islice(records, SETTLED + 1))
+        if complete <= SETTLED or self.outstanding[0].sequence < seen[0].first or not remaining:
             return False
-        period = _shift_between(seen[-2], seen[-1])
-        if period is None or any(_shift_between(a, b) != period for a, b in pairwise(seen)):
+        period = period_of(seen)
+        if period is None:
             return False
         self.shift += period * remaining
-        entries = [(j.unit, j.layer, cause, n) for j in seen[-1].jobs for cause, n in j.booked] + seen[-1].skipped
-        entries = [(unit, layer, cause, amount * remaining) for unit, layer, cause, amount in entries]
-        for unit, layer, cause, amount in entries:
-            self.units[unit].ledger.add(layer, cause, amount)
-        worked = [(j.unit, j.work * remaining) for j in seen[-1].jobs]
-        worked += [(unit, work * remaining) for unit, work in seen[-1].worked]
-        for unit, work in worked:
-            self.units[unit].ledger.work += work
-        for record in self.record.chain if self.record else []:
-            record.skipped += entries
-            record.worked += worked
-        for name in {job.unit for job in seen[-1].jobs}:
-            self.units[name].jumps.append((self.shift, period * remaining))
+        book_skipped(self.units, seen[-1], remaining, self.shift, period)
         for job in (job for record in records for job in record.jobs):
             job.done.shift = job.released.shift = self.shift
             if job.done.fired:
@@ -189,6 +160,7 @@ class Engine:
         for record in records:
             record.jobs.append(job)
             record.pending += 1
+            record.held += 1
         return job
 
     def _reach(self, job: Job) -> None:
@@ -197,182 +169,34 @@ class Engine:
         self.spans[job.layer] = (min(first, job.start + job.shift), max(last, end))
         self.end = max(self.end, end)
 
-    def _finished(self, job: Job) -> None:
+    def released(self, job: Job) -> None:
+        """Note that a job holds its unit and operands no longer."""
+        for record in job.records:
+            record.held -= 1
+            if not record.held and record.left is not None:
+                record.left.succeed()
+                record.left = None
+
+    def finished(self, job: Job) -> None:
+        """Note that the result of a job is there."""
         self._reach(job)
         for record in job.records:
             record.pending -= 1
-            if not record.pending and record.complete is not None:
-                record.complete.succeed()
-                record.complete = None
         while self.outstanding and self.outstanding[0].done.fired:
             self.outstanding.popleft()
         if self.dispatched and not self.outstanding:
             self.all_done.succeed()
 
 
-class FrontEnd:
-    """Turns the steps of the plans into jobs: which signals they wait for, and their order on the channel."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine, self.arch = engine, engine.arch
-        self.array = next((n for n, u in self.arch.units.items() if isinstance(u, Systolic)), "")
-        self.vector = next((n for n, u in self.arch.units.items() if isinstance(u, Vector)), "")
-        self.tensors: dict[str, list[Signal]] = {}
-        self.pending: deque[tuple[int, Job]] = deque()
-        self.work = self.floor = -1
-        self.ends: list[Signal] = []
-        self.hoisted: Load | None = None
-        self.claimed: Slot | None = None
-
-    def begin(self, index: int, stage: Stage) -> None:
-        """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
-        self.index, self.stage, self.slots = index, stage, dict(stage.plan.slots)
-        self.fresh: list[Wait] = []
-        self.waits: dict[str, list[Wait]] = {"weight": [], "input": [], "parameter": []}
-        for read in stage.reads:
-            direct = read.on_chip or not self.arch.bounded
-            into = self.fresh if direct else self.waits[read.operand]
-            into += [(signal, "wait_dependency") for signal in self.tensors.get(read.tensor, ())]
-        if not self.arch.prefetch:
-            for into in (*self.waits.values(), *(() if self.arch.bounded else (self.fresh,))):
-                into += [(signal, "wait_dependency") for signal in self.ends]
-        self.chain: Signal | None = None
-        self.stored: Signal | None = None
-        self.worked: Job | None = None
-        self.ends = []
-        self.hoisted = None
-        if self.arch.bounded and (first := _first_weights(stage.plan.body)):
-            self._load(first)
-            self.hoisted = first
-
-    def finish(self) -> None:
-        """End a stage: its output is complete with its last result and its last store."""
-        self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
-        if self.stage.writes:
-            self.tensors[self.stage.writes] = [*self.tensors.get(self.stage.writes, ()), *self.ends]
-
-    def step(self, step: Step) -> None:
-        """Send one step on its way."""
-        if isinstance(step, Load):
-            self._load(step)
-        elif isinstance(step, Compute | Process):
-            self._work(step)
-        elif isinstance(step, Store):
-            self._store(step)
-        elif isinstance(step, Broadcast | Reduce):
-            self._link(step)
-        elif isinstance(step, Claim):
-            self.stored = None
-            self.claimed, waits, _ = self._take("output", step.bytes)
-            self.fresh += waits
-        else:
-            self._free(step)
-
-    def unit_of(self, step: Step) -> str:
-        """Return the unit that does a step; empty where it takes no time."""
-        if isinstance(step, Load | Store):
-            return "dram"
-        if isinstance(step, Compute | Process):
-            return self.array if isinstance(step, Compute) else self.vector
-        return "link" if isinstance(step, Broadcast | Reduce) else ""
-
-    def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
-        slots = self.slots.get(operand, LOOKAHEAD)
-        slot, victims = self.engine.buffers.take(operand, size, self.index, slots)
-        waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
-        return slot, waits, max((v.freed_at for v in victims), default=-1)
-
-    def _load(self, step: Load) -> None:
-        """Queue a load, behind all stores whose data is there before the load's slot is free."""
-        if step is self.hoisted:
-            self.hoisted = None
-            return
-        waits, at = list(self.waits.get(step.operand, ())), -1
-        behind_stores, slot = step.partial or bool(waits), None
-        if step.operand != "parameter" and not step.partial:
-            slot, space, at = self._take(step.operand, step.bytes)
-            waits += space
-        self.floor = max(self.floor, at, self.work - LOOKAHEAD)
-        self.flush(None if behind_stores else self.floor)
-        job = self.engine.job(step, self.stage.layer, waits)
-        if slot is not None:
-            job.on_start = lambda: self.engine.buffers.fill(slot)
-        self.engine.submit(self.unit_of(step), job)
-        cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
-        self.fresh.append((job.done, cause))
-
-    def _work(self, step: Compute | Process) -> None:
-        waits, self.fresh = self.fresh, []
-        if isinstance(step, Process) and self.chain is not None:
-            waits = [*waits, (self.chain, "wait_dependency")]
-        job = self.engine.job(step, self.stage.layer, waits)
-        claimed, self.claimed = self.claimed, None
-        if claimed is not None:
-            job.on_start = lambda: self.engine.buffers.fill(claimed)
-        self.work += 1
-        self.flush(self.work - LOOKAHEAD)
-        self.engine.submit(self.unit_of(step), job)
-        self.chain, self.worked = job.done, job
-
-    def _store(self, step: Store) -> None:
-        waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
-        job = self.engine.job(step, self.stage.layer, waits)
-        self.pending.append((self.work, job))
-        self.stored = job.done
-
-    def flush(self, before: int | None = None) -> None:
-        """Queue the stores whose data is computed before work step `before` (None: all of them)."""
-        while self.pending and (before is None or self.pending[0][0] < before):
-            job = self.pending.popleft()[1]
-            self.engine.submit(self.unit_of(job.step), job)
-
-    def _link(self, step: Broadcast | Reduce) -> None:
-        if isinstance(step, Reduce):
-            job = self.engine.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
-            self.chain = job.done
-        else:
-            cause = "wait_input" if step.operand == "input" else "wait_weight"
-            job = self.engine.job(step, self.stage.layer, self.fresh[-1:])
-            self.fresh = [*self.fresh[:-1], (job.done, cause)]
-        self.engine.submit(self.unit_of(step), job)
-
-    def _free(self, step: Free) -> None:
-        release = self.worked.released if self.worked else None
-        if step.operand == "output":
-            release = self.stored or self.chain
-        if release is not None:
-            self.engine.buffers.free(step.operand, self.index, release, self.work)
-
-
-def _units(env: simpy.Environment, arch: Arch, finished: Any) -> dict[str, Unit]:
+def _units(env: simpy.Environment, arch: Arch, engine: Engine) -> dict[str, Unit]:
     units: dict[str, Unit] = {}
     for name, unit in arch.units.items():
         if isinstance(unit, Systolic):
-            units[name] = ArrayUnit(env, name, finished, unit)
+            units[name] = ArrayUnit(env, name, engine, unit)
         else:
-            units[name] = VectorUnit(env, name, finished, unit)
+            units[name] = VectorUnit(env, name, engine, unit)
     if arch.link is not None and arch.array is not None and arch.array.count > 1:
-        units["link"] = LinkUnit(env, "link", finished, arch.link)
+        units["link"] = LinkUnit(env, "link", engine, arch.link)
     if isinstance(arch.memory, Simple):
-        units["dram"] = ChannelUnit(env, "dram", finished, arch)
+        units["dram"] = ChannelUnit(env, "dram", engine, arch)
     return units
-
-
-def _first_weights(nodes: Sequence[Node]) -> Load | None:
-    """Return the first load of weights that the plan will make."""
-    for node in nodes:
-        found = _first_weights(node.body) if isinstance(node, Loop) else node
-        if isinstance(found, Load) and found.operand == "weight":
-            return found
-    return None
-
-
-def _shift_between(earlier: Record, later: Record) -> int | None:
-    """Return by how much all times of two iterations differ; None where they differ by different amounts."""
-    if len(earlier.jobs) != len(later.jobs) or not later.jobs or earlier.skipped != later.skipped:
-        return None
-    shift = later.jobs[0].start + later.jobs[0].shift - earlier.jobs[0].start - earlier.jobs[0].shift
-    for a, b in zip(earlier.jobs, later.jobs, strict=True):
-        if b.step is not a.step or any(y - x != shift for x, y in zip(a.times(), b.times(), strict=True)):
-            return None
-    return shift

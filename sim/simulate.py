@@ -10,8 +10,9 @@ from typing import Any
 from sim import accounting, workload
 from sim import arch as arch_module
 from sim.arch import Arch, MappingChoice, Systolic, Vector
-from sim.engine import Engine, Read, Stage
+from sim.engine import Engine
 from sim.errors import ConfigError, Problem, unknown
+from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task, fuse_vector, lower

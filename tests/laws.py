@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS
-from sim.frontend import Read, Stage
 from sim.execute import FoldBlock, fold_blocks
+from sim.frontend import Read, Stage
 from sim.kernel import Axis, Contraction, VectorWork
 from sim.mapping import Mapping, Tiling, channels, check, needs
 from sim.op import random_integers
@@ -199,27 +199,23 @@ def product(kernel: Contraction) -> tuple[Any, Any, np.ndarray[Any, Any]]:
 @st.composite
 def long_contractions(draw: Any) -> Contraction:
     """A contraction whose tile loops are long enough to settle."""
-    batch, filters, depth = (draw(st.integers(1, 40)) for _ in range(3))
-    groups = draw(st.sampled_from((1, 1, 2, 20)))
+    batch, filters, depth = (draw(st.integers(1, 24)) for _ in range(3))
+    groups = draw(st.sampled_from((1, 1, 2, 12)))
     spatial = tuple(draw(axes(14)) for _ in range(draw(st.integers(0, 2))))
     return Contraction("c", filters, depth, batch if not spatial else draw(st.integers(1, 9)), groups, spatial,
                        biased=draw(st.booleans()))  # fmt: skip
 
 
 @st.composite
-def small_tiles(draw: Any, kernel: Contraction, arch: Arch) -> Mapping:
-    """A legal mapping with many tiles along at least one or two dimensions, and no more than some thousands."""
-    mapping = replace(draw(mappings(kernel, arch)), packed=1, g=1)
+def small_tiles(draw: Any, kernel: Contraction, arch: Arch, most: int = 300) -> Mapping:
+    """A legal mapping with small tiles along some dimensions, and no more than `most` of them in all."""
+    mapping = replace(draw(mappings(kernel, arch)), packed=1, g=1, m=kernel.m, n=kernel.n, k=kernel.k)
     rows = max(1, kernel.positions // draw(st.sampled_from((1, 3, 7)))) if kernel.axes else draw(st.integers(1, 3))
-    shortest = {
-        "m": rows, "n": draw(st.integers(1, 2)), "k": kernel.taps * draw(st.integers(1, 2)),
-    }  # fmt: skip
-    budget = 1500 // kernel.groups
+    shortest = {"m": rows, "n": draw(st.integers(1, 2)), "k": kernel.taps * draw(st.integers(1, 2))}
     for dim in draw(st.permutations(("m", "n", "k"))):
-        cut = replace(mapping, **{dim: shortest[dim]})
-        count = Tiling(kernel, cut)
-        if count.count("m") * count.count("n") * count.count("k") <= budget:
-            mapping = cut
+        tiling = Tiling(kernel, replace(mapping, **{dim: shortest[dim]}))
+        if kernel.groups * tiling.count("m") * tiling.count("n") * tiling.count("k") <= most:
+            mapping = tiling.mapping
     return mapping
 
 
@@ -272,7 +268,7 @@ def _roomy_for(arch: Arch, tilings: list[Tiling]) -> Arch:
 @st.composite
 def vector_works(draw: Any) -> VectorWork:
     """Lane work on up to some thousands of elements."""
-    outputs = draw(st.integers(1, 3000))
+    outputs = draw(st.integers(1, 1000))
     inputs = (outputs,) * draw(st.integers(1, 2))
     operations = draw(st.sampled_from(((), (("add", outputs),), (("mul", 3 * outputs), ("max", 7)))))
     return VectorWork("v", inputs, outputs, operations, draw(st.sampled_from((0, 9))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import simpy
 
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS, FoldTiming
-from sim.hardware.unit import Job, Unit
+from sim.hardware.unit import Job, Unit, Wait, Watcher
 from sim.plan import Compute, Step, TileWork
 
 
@@ -27,15 +27,16 @@ class ArrayUnit(Unit):
     kind = "systolic"
 
     def __init__(
-        self, env: simpy.Environment, name: str, finish: Callable[[Job], None], array: Systolic
+        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic
     ) -> None:
-        super().__init__(env, name, finish)
+        super().__init__(env, name, engine)
         self.array = array
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
         self.timings: dict[tuple[int, int, int], FoldTiming] = {}
         self.load_from = 0
         self.stream_from = 0
-        self.drained = 0
+        # The same three moments as the ledger sees them, iterations that were skipped included.
+        self.own_load = self.own_stream = self.drained = 0
         self.last_layer = 0
 
     def timing(self, work: TileWork) -> FoldTiming:
@@ -66,37 +67,53 @@ class ArrayUnit(Unit):
         if job.on_start:
             job.on_start()
         last = stream + (work.folds - 1) * timing.interval
-        self._book(job, timing, loading, stream, first, rest)
+        self._book(job, timing, work, stream, first, rest)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
-        self.later(last + max(work.stream, work.port_cycles), lambda: job.released.fire(int(env.now)))
+        self.later(last + max(work.stream, work.port_cycles), lambda: self.release(job))
         self.finish(job, last + timing.tail)
         if last > env.now:
             yield env.timeout(last - env.now)
 
-    def _book(self, job: Job, timing: FoldTiming, loading: int, stream: int, first: Any, rest: Any) -> None:
-        """Book what came before the stream (the drain has first claim), then the stream itself."""
-        work, shift = job.step.work, job.shift  # type: ignore[union-attr]
-        self.drained += self.catch_up(shift)
-        begin = stream + shift
+    def _book(
+        self, job: Job, timing: FoldTiming, work: TileWork, stream: int, first: list[Wait], rest: list[Wait]
+    ) -> None:
+        """Book what came before the stream, then the stream itself.
+
+        Until the array itself could have streamed again it drains and fills; what is beyond goes to the one
+        wait that ended last.
+        """
+        moved = self.catch_up(job.shift)
+        self.drained, self.own_load, self.own_stream = (
+            cycle + moved for cycle in (self.drained, self.own_load, self.own_stream)
+        )
+        begin = stream + job.shift
         self.commit(job, begin, work.folds * timing.interval)
-        self.book(job, min(self.drained, begin), "drain", self.last_layer)
-        self.book_waits(job, first, begin)
-        self.book(job, min(loading + timing.load + shift, begin), "fill")
-        self.book_waits(job, rest, begin)
+        own = min(begin, max(self.own_load + timing.load, self.own_stream))
+        self.book(job, min(self.drained, own), "drain", self.last_layer)
+        self.book(job, own, "fill")
+        late = [(signal.seen(job.shift) + timing.load, (signal, cause)) for signal, cause in first]
+        late += [(signal.seen(job.shift), (signal, cause)) for signal, cause in rest]
+        if begin > own and late:
+            self.book_wait(job, max(late, key=lambda entry: entry[0])[1], begin)
         self.book(job, begin, "fill")
+        self._book_stream(job, timing, work)
+        last = begin + (work.folds - 1) * timing.interval
+        self.own_load, self.own_stream = last + timing.after_load, last + timing.after_stream
+        self.drained, self.last_layer = last + timing.tail, job.layer
+
+    def _book_stream(self, job: Job, timing: FoldTiming, work: TileWork) -> None:
+        """Book the folds: operands stream, a port may hold them up, between folds the array drains and fills."""
         streamed = max(work.stream, work.port_cycles)
         between = timing.interval - streamed
         drain = min(timing.tail - streamed, between)
+        port = "wait_output_space" if work.port == "output" else f"wait_{work.port}"
         for cause, amount in (
             ("compute", work.folds * work.stream),
-            (f"wait_{work.port}" if work.port != "output" else "wait_output_space",
-             work.folds * (streamed - work.stream)),
+            (port, work.folds * (streamed - work.stream)),
             ("drain", (work.folds - 1) * drain),
             ("fill", (work.folds - 1) * (between - drain)),
-        ):  # fmt: skip
+        ):
             self.book(job, self.ledger.until + amount, cause)
-        self.drained = begin + (work.folds - 1) * timing.interval + timing.tail
-        self.last_layer = job.layer
 
     def close(self, end: int, shift: int) -> None:
         """Book the last drain, then idle."""

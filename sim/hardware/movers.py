@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import simpy
 
 from sim import arch
-from sim.hardware.unit import Job, Unit
+from sim.hardware.unit import Job, Unit, Watcher
 from sim.plan import Broadcast, Load, Process, Reduce, Step, Store
 
 
@@ -35,12 +35,13 @@ class _Mover(Unit):
         self.catch_up(job.shift)
         begin = job.start + job.shift
         self.commit(job, begin, busy)
-        self.book_waits(job, job.waits, begin)
+        if job.waits:
+            self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
         self.book(job, begin, "wait_dependency")
         self.book(job, begin + busy, "compute")
         if busy:
             yield self.env.timeout(busy)
-        job.released.fire(int(self.env.now))
+        self.release(job)
         self.finish(job, job.start + busy + latency)
 
     @staticmethod
@@ -60,9 +61,9 @@ class ChannelUnit(_Mover):
     kind = "channel"
 
     def __init__(
-        self, env: simpy.Environment, name: str, finish: Callable[[Job], None], chip: arch.Arch
+        self, env: simpy.Environment, name: str, engine: Watcher, chip: arch.Arch
     ) -> None:
-        super().__init__(env, name, finish)
+        super().__init__(env, name, engine)
         channel = arch.channel(chip)
         assert channel is not None  # the engine builds one only where memory is bounded
         self.channel = channel
@@ -86,9 +87,9 @@ class VectorUnit(_Mover):
     kind = "vector"
 
     def __init__(
-        self, env: simpy.Environment, name: str, finish: Callable[[Job], None], vector: arch.Vector
+        self, env: simpy.Environment, name: str, engine: Watcher, vector: arch.Vector
     ) -> None:
-        super().__init__(env, name, finish)
+        super().__init__(env, name, engine)
         self.vector = vector
 
     def cost(self, step: Step) -> tuple[int, int]:
@@ -102,8 +103,8 @@ class LinkUnit(_Mover):
 
     kind = "link"
 
-    def __init__(self, env: simpy.Environment, name: str, finish: Callable[[Job], None], link: arch.Link) -> None:
-        super().__init__(env, name, finish)
+    def __init__(self, env: simpy.Environment, name: str, engine: Watcher, link: arch.Link) -> None:
+        super().__init__(env, name, engine)
         self.link = link
 
     def cost(self, step: Step) -> tuple[int, int]:

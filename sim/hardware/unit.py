@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import simpy
 
@@ -51,7 +51,7 @@ class Signal:
 class Record:
     """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
 
-    __slots__ = ("chain", "complete", "first", "jobs", "parent", "pending", "skipped", "worked")
+    __slots__ = ("chain", "first", "held", "jobs", "left", "parent", "pending", "skipped", "worked")
 
     def __init__(self, parent: Record | None, first: int) -> None:
         self.parent, self.first = parent, first
@@ -59,8 +59,9 @@ class Record:
         self.jobs: list[Job] = []
         self.skipped: list[tuple[str, int, str, int]] = []
         self.worked: list[tuple[str, int]] = []
-        self.pending = 0
-        self.complete: simpy.Event | None = None
+        self.pending = self.held = 0
+        """Jobs that are not done, and jobs that still hold their unit or their operands."""
+        self.left: simpy.Event | None = None
 
 
 class Job:
@@ -92,13 +93,23 @@ class TooSlow(Exception):
     """The run cannot end before its limit any more."""
 
 
+class Watcher(Protocol):
+    """Who wants to know of every job when it lets go of its unit and operands, and when its result is there."""
+
+    def released(self, job: Job) -> None:
+        """The job holds its unit and operands no longer."""
+
+    def finished(self, job: Job) -> None:
+        """The job's result is there."""
+
+
 class Unit:
     """A queue of jobs, served in order. Subclasses say in `serve` what a job takes."""
 
     kind = "unit"
 
-    def __init__(self, env: simpy.Environment, name: str, finish: Callable[[Job], None]) -> None:
-        self.env, self.name, self._finish = env, name, finish
+    def __init__(self, env: simpy.Environment, name: str, engine: Watcher) -> None:
+        self.env, self.name, self.engine = env, name, engine
         self.queue: deque[Job] = deque()
         self.ledger = Ledger()
         self.jumps: list[tuple[int, int]] = []
@@ -176,15 +187,12 @@ class Unit:
         if amount:
             job.booked.append((cause, amount))
 
-    def book_waits(self, job: Job, waits: list[Wait], limit: int) -> None:
-        """Book the time from where the ledger stands to each signal, dependencies told apart."""
-        for signal, cause in waits:
-            seen = signal.seen(job.shift)
-            if seen > self.ledger.until:
-                if signal.dependency_until:
-                    behind = signal.dependency_until + min(signal.shift, job.shift)
-                    self.book(job, min(behind, limit), "wait_dependency")
-                self.book(job, min(seen, limit), cause)
+    def book_wait(self, job: Job, wait: Wait, limit: int) -> None:
+        """Book the time up to `limit` to one wait, told apart where it was itself held up by a dependency."""
+        signal, cause = wait
+        if signal.dependency_until:
+            self.book(job, min(signal.dependency_until + min(signal.shift, job.shift), limit), "wait_dependency")
+        self.book(job, limit, cause)
 
     def later(self, at: int, call: Callable[[], None]) -> None:
         """Call back at cycle `at`, at once if that is now."""
@@ -196,6 +204,11 @@ class Unit:
         assert timeout.callbacks is not None  # a fresh timeout has them
         timeout.callbacks.append(lambda _: call())
 
+    def release(self, job: Job) -> None:
+        """Let the job give its unit and operands back now."""
+        job.released.fire(int(self.env.now))
+        self.engine.released(job)
+
     def finish(self, job: Job, at: int) -> None:
         """Let the job be done at cycle `at`."""
         self.later(at, lambda: self._end(job))
@@ -203,7 +216,7 @@ class Unit:
     def _end(self, job: Job) -> None:
         job.end = int(self.env.now)
         job.done.fire(job.end)
-        self._finish(job)
+        self.engine.finished(job)
 
     def close(self, end: int, shift: int) -> None:
         """Book the rest of the run as idle."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from sim.arch import Arch, Ideal, MappingChoice
-from sim.engine import Engine, Read, Stage
+from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
+from sim.frontend import Read, Stage
 from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (

@@ -48,10 +48,10 @@ class Scopes:
 
 
 class _Picked:
-    """The columns of Scopes for candidates, given the way and the tile of each."""
+    """The rows of Scopes for the loop patterns, given the way of each: (pattern, tile) arrays."""
 
-    def __init__(self, scopes: Scopes, way: Indices, tile: Indices) -> None:
-        self.moved, self.first, self.last = (part[way, tile] for part in (scopes.moved, scopes.first, scopes.last))
+    def __init__(self, scopes: Scopes, way: Indices) -> None:
+        self.moved, self.first, self.last = (part[way] for part in (scopes.moved, scopes.first, scopes.last))
 
 
 def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
@@ -122,8 +122,8 @@ class Table:
     def _timing(self, size: int) -> FoldTiming:
         return tile_timing(self.array, TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ()))
 
-    def rank(self) -> tuple[Vector, Vector, Indices, Indices]:
-        """Return (bound, energy, pattern, tile) of every candidate that fits and differs from all others."""
+    def rank(self) -> tuple[Vector, Vector, Indices]:
+        """Return (bound, energy, number) of every candidate that fits and differs from all others."""
         held = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
         looped = sum(np.where(self.count[d] > 1, 1 << i, 0) for i, d in enumerate(DIMS))
         masks = [frozenset(d for i, d in enumerate(DIMS) if mask >> i & 1) for mask in range(8)]
@@ -134,11 +134,12 @@ class Table:
         for buffer in self.arch.buffers.values():
             used = [scopes[o].used[which[o]] for o in buffer.holds if o in held]
             fits &= sum(used, start=np.zeros(1)) <= buffer.tile_capacity
-        pattern, tile = np.nonzero(fits)
-        picked = {o: _Picked(scopes[o], which[o][pattern], tile) for o in held}
+        # Those that do not fit are bounded all the same: whole rows are faster than single candidates.
         on_chip, ports = self._on_chip()
-        bound, moved = self._bound(picked, tile, np.maximum(self.busy, ports)[tile])
-        return bound, on_chip[tile] + moved * self.prices.off_chip, pattern, tile
+        bound, moved = self._bound({o: _Picked(scopes[o], which[o]) for o in held}, np.maximum(self.busy, ports))
+        moved *= self.prices.off_chip
+        moved += on_chip
+        return bound[fits], moved[fits], np.flatnonzero(fits)
 
     def _scopes(self, operand: str) -> Scopes:
         """Return what each way of holding an operand means, one row a set of loops inside its scope."""
@@ -172,7 +173,7 @@ class Table:
         slots = np.minimum(self.arch.buffers[self.arch.buffer_of(operand)].slots, loads)
         return np.ceil(held * bits / 8) * slots, moved * bits / 8, first * bits / 8, last
 
-    def _bound(self, picked: dict[str, _Picked], tile: Indices, busy: Vector) -> tuple[Vector, Vector]:
+    def _bound(self, picked: dict[str, _Picked], busy: Vector) -> tuple[Vector, Vector]:
         """Return (lower bound of the cycles, bytes moved off chip).
 
         The array cannot stream before the parameters, first weights and inputs are there, then has all its
@@ -184,19 +185,25 @@ class Table:
         bits, per_byte = self.arch.bits, float(channel.cycles_per_burst) / channel.burst
         parameters = self.arch.bytes_of("partial_sum", self.around.parameters)
         operands = [o for o in picked if o != "output"]
-        first = sum((picked[o].first for o in operands), start=np.full(tile.size, float(parameters)))
-        loads = sum((picked[o].moved for o in picked), start=np.full(tile.size, float(parameters)))
+        start, loads = (np.full(picked["output"].moved.shape, float(parameters)) for _ in range(2))
+        for operand in operands:
+            start += picked[operand].first
+            loads += picked[operand].moved
+        loads += picked["output"].moved
         outputs = float(prod(self.full[d] for d in "gmn"))
         lane_cycles, latency = self._lanes()
         rest = picked["output"].last * lane_cycles + latency
         moved = loads + picked["output"].moved
         if "output" not in self.around.on_chip:
-            moved = moved + outputs * bits("output") / 8
-            rest = rest + picked["output"].last * bits("output") / 8 * per_byte
+            moved += outputs * bits("output") / 8
+            rest += picked["output"].last * bits("output") / 8 * per_byte
         lead = channel.latency if operands or parameters else 0
-        start = lead + first * per_byte
-        array, fetch = start + busy + rest, lead + loads * per_byte + self.last[tile] + rest
-        lanes = start + self.last[tile] + outputs * lane_cycles + latency
+        start *= per_byte
+        start += lead
+        loads *= per_byte
+        loads += lead
+        array, fetch = start + busy + rest, loads + self.last + rest
+        lanes = start + self.last + outputs * lane_cycles + latency
         return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moved * per_byte))), moved
 
     def _lanes(self) -> tuple[float, int]:
@@ -225,8 +232,9 @@ class Table:
                 slowest = np.maximum(slowest, moved / buffer.bandwidth)
         return energy, slowest
 
-    def mapping(self, pattern: int, tile: int) -> Mapping:
-        """Return the candidate of a pattern and a tile, by their numbers."""
+    def mapping(self, number: int) -> Mapping:
+        """Return the candidate of a number: its tile counts faster than its pattern."""
+        pattern, tile = divmod(number, len(self.tiles))
         order, levels = self.choices[pattern]
         g, m, n, k = (int(size) for size in self.tiles[tile])
         hold = tuple(zip(OPERANDS, levels, strict=True))
@@ -248,12 +256,13 @@ def _largest_window(tiles: Tiles) -> int:
 def ranked(tables: Sequence[Table]) -> Iterator[tuple[float, float, Mapping]]:
     """Yield all candidates as (bound, energy, mapping), the most promising first, ties in their order."""
     ranks = [table.rank() for table in tables]
-    bound, energy, pattern, tile = (np.concatenate(part) for part in zip(*ranks, strict=True))
-    owner = np.repeat(np.arange(len(tables)), [len(rank[0]) for rank in ranks])
-    left = np.arange(len(bound))
-    while left.size:
+    bound, energy, number = (np.concatenate(part) for part in zip(*ranks, strict=True))
+    ends = np.cumsum([len(rank[0]) for rank in ranks])
+    beyond = -np.inf
+    while (left := bound > beyond).any():
         # Sorting all of them costs more than the search looks at: sort those near the front first.
-        near = bound[left] <= bound[left].min() * 1.05
-        front, left = left[near], left[~near]
+        least, beyond = beyond, bound.min(where=left, initial=np.inf) * 1.05
+        front = np.flatnonzero((bound > least) & (bound <= beyond))
         for at in front[np.lexsort((energy[front], bound[front]))]:
-            yield float(bound[at]), float(energy[at]), tables[owner[at]].mapping(int(pattern[at]), int(tile[at]))
+            owner = tables[int(np.searchsorted(ends, at, side="right"))]
+            yield float(bound[at]), float(energy[at]), owner.mapping(int(number[at]))

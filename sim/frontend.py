@@ -1,0 +1,193 @@
+"""The front end: the steps of the plans, in program order, as jobs with the signals that they wait for.
+
+Jobs wait for operands on chip, for slots that are free, for sums that are complete. The off-chip channel
+serves transfers in a static order: a load goes ahead of a store whenever its slot is freed no later than
+the store's data is computed, at most LOOKAHEAD tiles early.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sim.arch import Arch, Systolic, Vector
+from sim.hardware.buffers import Buffers, Slot
+from sim.hardware.unit import Job, Signal, Wait
+from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
+
+LOOKAHEAD = 2
+"""Tiles by which a load may overtake the stores before it: as deep as double buffering reaches."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A tensor that a stage needs complete: its loads of `operand` wait, or the work itself where it is on chip."""
+
+    operand: str
+    tensor: str
+    on_chip: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kernel in the run: its plan, the layer it belongs to, the tensors it waits for and the one it completes."""
+
+    plan: Plan
+    layer: int
+    reads: tuple[Read, ...] = ()
+    writes: str = ""
+
+
+class Queues(Protocol):
+    """What the front end feeds: it makes jobs and puts them into the queues of the units."""
+
+    def job(self, step: Step, layer: int, waits: list[Wait]) -> Job:
+        """Return a new job."""
+
+    def submit(self, unit: str, job: Job) -> None:
+        """Put a job into the queue of a unit."""
+
+
+class FrontEnd:
+    """Turns the steps of the plans into jobs: which signals they wait for, and their order on the channel."""
+
+    def __init__(self, arch: Arch, queues: Queues, buffers: Buffers) -> None:
+        self.arch, self.queues, self.buffers = arch, queues, buffers
+        self.array = next((n for n, u in self.arch.units.items() if isinstance(u, Systolic)), "")
+        self.vector = next((n for n, u in self.arch.units.items() if isinstance(u, Vector)), "")
+        self.tensors: dict[str, list[Signal]] = {}
+        self.pending: deque[tuple[int, Job]] = deque()
+        self.work = self.floor = -1
+        self.ends: list[Signal] = []
+        self.hoisted: Load | None = None
+        self.claimed: Slot | None = None
+
+    def begin(self, index: int, stage: Stage) -> None:
+        """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
+        self.index, self.stage, self.slots = index, stage, dict(stage.plan.slots)
+        self.fresh: list[Wait] = []
+        self.waits: dict[str, list[Wait]] = {"weight": [], "input": [], "parameter": []}
+        for read in stage.reads:
+            direct = read.on_chip or not self.arch.bounded
+            into = self.fresh if direct else self.waits[read.operand]
+            into += [(signal, "wait_dependency") for signal in self.tensors.get(read.tensor, ())]
+        if not self.arch.prefetch:
+            for into in (*self.waits.values(), *(() if self.arch.bounded else (self.fresh,))):
+                into += [(signal, "wait_dependency") for signal in self.ends]
+        self.chain: Signal | None = None
+        self.stored: Signal | None = None
+        self.worked: Job | None = None
+        self.ends = []
+        self.hoisted = None
+        if self.arch.bounded and (first := _first_weights(stage.plan.body)):
+            self._load(first)
+            self.hoisted = first
+
+    def finish(self) -> None:
+        """End a stage: its output is complete with its last result and its last store."""
+        self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
+        if self.stage.writes:
+            self.tensors[self.stage.writes] = [*self.tensors.get(self.stage.writes, ()), *self.ends]
+
+    def step(self, step: Step) -> None:
+        """Send one step on its way."""
+        if isinstance(step, Load):
+            self._load(step)
+        elif isinstance(step, Compute | Process):
+            self._work(step)
+        elif isinstance(step, Store):
+            self._store(step)
+        elif isinstance(step, Broadcast | Reduce):
+            self._link(step)
+        elif isinstance(step, Claim):
+            self.stored = None
+            self.claimed, waits, _ = self._take("output", step.bytes)
+            self.fresh += waits
+        else:
+            self._free(step)
+
+    def unit_of(self, step: Step) -> str:
+        """Return the unit that does a step; empty where it takes no time."""
+        if isinstance(step, Load | Store):
+            return "dram"
+        if isinstance(step, Compute | Process):
+            return self.array if isinstance(step, Compute) else self.vector
+        return "link" if isinstance(step, Broadcast | Reduce) else ""
+
+    def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
+        slots = self.slots.get(operand, LOOKAHEAD)
+        slot, victims = self.buffers.take(operand, size, self.index, slots)
+        waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
+        return slot, waits, max((v.freed_at for v in victims), default=-1)
+
+    def _load(self, step: Load) -> None:
+        """Queue a load, behind all stores whose data is there before the load's slot is free."""
+        if step is self.hoisted:
+            self.hoisted = None
+            return
+        waits, at = list(self.waits.get(step.operand, ())), -1
+        behind_stores, slot = step.partial or bool(waits), None
+        if step.operand != "parameter" and not step.partial:
+            slot, space, at = self._take(step.operand, step.bytes)
+            waits += space
+        self.floor = max(self.floor, at, self.work - LOOKAHEAD)
+        self.flush(None if behind_stores else self.floor)
+        job = self.queues.job(step, self.stage.layer, waits)
+        if slot is not None:
+            job.on_start = lambda: self.buffers.fill(slot)
+        self.queues.submit(self.unit_of(step), job)
+        cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
+        self.fresh.append((job.done, cause))
+
+    def _work(self, step: Compute | Process) -> None:
+        waits, self.fresh = self.fresh, []
+        if isinstance(step, Process) and self.chain is not None:
+            waits = [*waits, (self.chain, "wait_dependency")]
+        job = self.queues.job(step, self.stage.layer, waits)
+        claimed, self.claimed = self.claimed, None
+        if claimed is not None:
+            job.on_start = lambda: self.buffers.fill(claimed)
+        self.work += 1
+        self.flush(self.work - LOOKAHEAD)
+        self.queues.submit(self.unit_of(step), job)
+        self.chain, self.worked = job.done, job
+
+    def _store(self, step: Store) -> None:
+        waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
+        job = self.queues.job(step, self.stage.layer, waits)
+        self.pending.append((self.work, job))
+        self.stored = job.done
+
+    def flush(self, before: int | None = None) -> None:
+        """Queue the stores whose data is computed before work step `before` (None: all of them)."""
+        while self.pending and (before is None or self.pending[0][0] < before):
+            job = self.pending.popleft()[1]
+            self.queues.submit(self.unit_of(job.step), job)
+
+    def _link(self, step: Broadcast | Reduce) -> None:
+        if isinstance(step, Reduce):
+            job = self.queues.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
+            self.chain = job.done
+        else:
+            cause = "wait_input" if step.operand == "input" else "wait_weight"
+            job = self.queues.job(step, self.stage.layer, self.fresh[-1:])
+            self.fresh = [*self.fresh[:-1], (job.done, cause)]
+        self.queues.submit(self.unit_of(step), job)
+
+    def _free(self, step: Free) -> None:
+        release = self.worked.released if self.worked else None
+        if step.operand == "output":
+            release = self.stored or self.chain
+        if release is not None:
+            self.buffers.free(step.operand, self.index, release, self.work)
+
+
+def _first_weights(nodes: Sequence[Node]) -> Load | None:
+    """Return the first load of weights that the plan will make."""
+    for node in nodes:
+        found = _first_weights(node.body) if isinstance(node, Loop) else node
+        if isinstance(found, Load) and found.operand == "weight":
+            return found
+    return None

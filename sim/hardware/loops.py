@@ -1,0 +1,47 @@
+"""Loops that settle: when iterations repeat with one shift, and what skipping the rest of them books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from sim.hardware.unit import Record, Unit
+
+
+def period_of(seen: Sequence[Record]) -> int | None:
+    """Return by how much all times of each iteration differ from the one before; None where they do not agree."""
+    period = _shift_between(seen[-2], seen[-1])  # the newest pair differs first where nothing has settled
+    if period is None or any(_shift_between(a, b) != period for a, b in pairwise(seen)):
+        return None
+    return period
+
+
+def _shift_between(earlier: Record, later: Record) -> int | None:
+    """Return by how much all times of two iterations differ; None where they differ by different amounts."""
+    if len(earlier.jobs) != len(later.jobs) or not later.jobs or earlier.skipped != later.skipped:
+        return None
+    shift = later.jobs[0].times()[0] - earlier.jobs[0].times()[0]
+    for a, b in zip(earlier.jobs, later.jobs, strict=True):
+        if b.step is not a.step or any(y - x != shift for x, y in zip(a.times(), b.times(), strict=True)):
+            return None
+    return shift
+
+
+def book_skipped(units: Mapping[str, Unit], last: Record, times: int, shift: int, period: int) -> None:
+    """Book `times` more iterations like `last` on its units, and in the loops around it.
+
+    What follows on these units is moved by `period` an iteration once jobs with `shift` come.
+    """
+    booked = [(j.unit, j.layer, cause, n) for j in last.jobs for cause, n in j.booked] + last.skipped
+    worked = [(j.unit, j.work) for j in last.jobs] + last.worked
+    booked = [(unit, layer, cause, amount * times) for unit, layer, cause, amount in booked]
+    worked = [(unit, work * times) for unit, work in worked]
+    for unit, layer, cause, amount in booked:
+        units[unit].ledger.add(layer, cause, amount)
+    for unit, work in worked:
+        units[unit].ledger.work += work
+    for name in {job.unit for job in last.jobs}:
+        units[name].jumps.append((shift, period * times))
+    for record in last.parent.chain if last.parent else []:
+        record.skipped += booked
+        record.worked += worked
