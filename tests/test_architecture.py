@@ -17,7 +17,7 @@ LAYERS = [
     "arch kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
     "dataflows planner execute reference bounds layers",
-    "timeline hardware engine",
+    "timeline hardware frontend engine",
     "energy result",
     "mapper accounting simulate",
     "importers report",
