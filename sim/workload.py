@@ -52,7 +52,7 @@ def load(name_or_path: str, overrides: Mapping[str, object] = {}) -> Graph:
     Raises ConfigError with every problem of the file, in order.
     """
     path = library.find("workload", name_or_path)
-    return _graph(read(path), path, overrides)
+    return _graph(read(path, library.shown(path)), path, overrides)
 
 
 def inline(text: str, overrides: Mapping[str, object] = {}) -> Graph:
