@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import merge
 from math import prod
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,11 @@ from sim.planner import Surroundings, fold_count, port_bytes
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Tiles = list[tuple[int, int, int]]
 """The tiles along a dimension as (count, size, window)."""
+BLOCK = 8192
+"""Candidates bounded at once: few enough for their numbers to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class _Picked:
     """The rows of Scopes for the loop patterns, given the way of each: (pattern, tile) arrays."""
 
     def __init__(self, scopes: Scopes, way: Indices) -> None:
-        self.moved, self.first, self.last = (part[way] for part in (scopes.moved, scopes.first, scopes.last))
+        self.used, self.moved = scopes.used[way], scopes.moved[way]
+        self.first, self.last = scopes.first[way], scopes.last[way]
 
 
 def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
@@ -122,24 +128,39 @@ class Table:
     def _timing(self, size: int) -> FoldTiming:
         return tile_timing(self.array, TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ()))
 
-    def rank(self) -> tuple[Vector, Vector, Indices]:
-        """Return (bound, energy, number) of every candidate that fits and differs from all others."""
+    def rank(self) -> tuple[Vector, Vector]:
+        """Return (bound, energy) of every candidate, in the order of their numbers.
+
+        The bound is infinite where a candidate does not fit or is the same as one before it.
+        """
         held = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
-        looped = sum(np.where(self.count[d] > 1, 1 << i, 0) for i, d in enumerate(DIMS))
-        masks = [frozenset(d for i, d in enumerate(DIMS) if mask >> i & 1) for mask in range(8)]
-        differs = np.array([distinct(self.choices, dims, frozenset(held)) for dims in masks])
         scopes = {o: self._scopes(o) for o in held}
         which = {o: np.array([scopes[o].number[_inside(*choice, o)] for choice in self.choices]) for o in held}
-        fits = differs.T[:, looped]
-        for buffer in self.arch.buffers.values():
-            used = [scopes[o].used[which[o]] for o in buffer.holds if o in held]
-            fits &= sum(used, start=np.zeros(1)) <= buffer.tile_capacity
-        # Those that do not fit are bounded all the same: whole rows are faster than single candidates.
         on_chip, ports = self._on_chip()
-        bound, moved = self._bound({o: _Picked(scopes[o], which[o]) for o in held}, np.maximum(self.busy, ports))
-        moved *= self.prices.off_chip
-        moved += on_chip
-        return bound[fits], moved[fits], np.flatnonzero(fits)
+        busy, differs = np.maximum(self.busy, ports), self._differs(frozenset(held))
+        bound = np.empty((len(self.choices), len(self.tiles)))
+        energy = np.empty(bound.shape)
+        step = -(-BLOCK // len(self.tiles))
+        for rows in (slice(start, start + step) for start in range(0, len(self.choices), step)):
+            picked = {o: _Picked(scopes[o], which[o][rows]) for o in held}
+            least, moved = self._bound(picked, busy)
+            bound[rows] = np.where(self._fits(picked, differs[rows]), least, np.inf)
+            energy[rows] = on_chip + moved * self.prices.off_chip
+        return bound.ravel(), energy.ravel()
+
+    def _differs(self, held: frozenset[str]) -> Mask:
+        """Return which candidates, as (pattern, tile), differ from all before them."""
+        looped = sum(np.where(self.count[d] > 1, 1 << i, 0) for i, d in enumerate(DIMS))
+        masks = [frozenset(d for i, d in enumerate(DIMS) if mask >> i & 1) for mask in range(8)]
+        differs: Mask = np.array([distinct(self.choices, dims, held) for dims in masks]).T[:, looped]
+        return differs
+
+    def _fits(self, picked: dict[str, _Picked], fits: Mask) -> Mask:
+        """Return which of the candidates in `fits` leave no buffer overfull."""
+        for buffer in self.arch.buffers.values():
+            used = [picked[o].used for o in buffer.holds if o in picked]
+            fits = fits & (sum(used, start=np.zeros(1)) <= buffer.tile_capacity)
+        return fits
 
     def _scopes(self, operand: str) -> Scopes:
         """Return what each way of holding an operand means, one row a set of loops inside its scope."""
@@ -255,14 +276,15 @@ def _largest_window(tiles: Tiles) -> int:
 
 def ranked(tables: Sequence[Table]) -> Iterator[tuple[float, float, Mapping]]:
     """Yield all candidates as (bound, energy, mapping), the most promising first, ties in their order."""
-    ranks = [table.rank() for table in tables]
-    bound, energy, number = (np.concatenate(part) for part in zip(*ranks, strict=True))
-    ends = np.cumsum([len(rank[0]) for rank in ranks])
-    beyond = -np.inf
-    while (left := bound > beyond).any():
+    return merge(*map(_ranked, tables), key=itemgetter(0, 1))
+
+
+def _ranked(table: Table) -> Iterator[tuple[float, float, Mapping]]:
+    bound, energy = table.rank()
+    least = bound.min(initial=np.inf)
+    while least < np.inf:
         # Sorting all of them costs more than the search looks at: sort those near the front first.
-        least, beyond = beyond, bound.min(where=left, initial=np.inf) * 1.05
-        front = np.flatnonzero((bound > least) & (bound <= beyond))
-        for at in front[np.lexsort((energy[front], bound[front]))]:
-            owner = tables[int(np.searchsorted(ends, at, side="right"))]
-            yield float(bound[at]), float(energy[at]), owner.mapping(int(number[at]))
+        front = np.flatnonzero((bound >= least) & (bound <= least * 1.05))
+        for number in front[np.lexsort((energy[front], bound[front]))]:
+            yield float(bound[number]), float(energy[number]), table.mapping(int(number))
+        least = bound.min(where=bound > least * 1.05, initial=np.inf)
