@@ -1,8 +1,9 @@
 """The front end: the steps of the plans, in program order, as jobs with the signals that they wait for.
 
-Jobs wait for operands on chip, for slots that are free, for sums that are complete. The off-chip channel
-serves transfers in a static order: a load goes ahead of a store whenever its slot is freed no later than
-the store's data is computed, at most LOOKAHEAD tiles early.
+Jobs wait for operands on chip, for slots that are free, for sums that are complete. Nothing runs more than
+LOOKAHEAD work steps (tiles) ahead of the oldest one that is not over. The off-chip channel serves transfers
+in a static order: a load goes ahead of a store whenever its slot is freed no later than the store's data is
+computed, at most LOOKAHEAD tiles early.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sim.hardware.unit import Job, Signal, Wait
 from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
 
 LOOKAHEAD = 2
-"""Tiles by which a load may overtake the stores before it: as deep as double buffering reaches."""
+"""Tiles by which loads and work may run ahead: as deep as double buffering reaches."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class FrontEnd:
         self.tensors: dict[str, list[Signal]] = {}
         self.pending: deque[tuple[int, Job]] = deque()
         self.work = self.floor = -1
+        self.recent: deque[Signal] = deque(maxlen=LOOKAHEAD + 1)
         self.ends: list[Signal] = []
         self.hoisted: Load | None = None
         self.claimed: Slot | None = None
@@ -122,6 +124,12 @@ class FrontEnd:
         waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
         return slot, waits, max((v.freed_at for v in victims), default=-1)
 
+    def _window(self, cause: str) -> list[Wait]:
+        """Return the wait for the work step that must be over before anything this far ahead of it begins."""
+        if len(self.recent) <= LOOKAHEAD or self.recent[0].fired:
+            return []
+        return [(self.recent[0], cause)]
+
     def _load(self, step: Load) -> None:
         """Queue a load, behind all stores whose data is there before the load's slot is free."""
         if step is self.hoisted:
@@ -132,6 +140,7 @@ class FrontEnd:
         if step.operand != "parameter" and not step.partial:
             slot, space, at = self._take(step.operand, step.bytes)
             waits += space
+        waits += self._window("wait_output_space")
         self.floor = max(self.floor, at, self.work - LOOKAHEAD)
         self.flush(None if behind_stores else self.floor)
         job = self.queues.job(step, self.stage.layer, waits)
@@ -142,7 +151,7 @@ class FrontEnd:
         self.fresh.append((job.done, cause))
 
     def _work(self, step: Compute | Process) -> None:
-        waits, self.fresh = self.fresh, []
+        waits, self.fresh = self.fresh + self._window("wait_dependency"), []
         if isinstance(step, Process) and self.chain is not None:
             waits = [*waits, (self.chain, "wait_dependency")]
         job = self.queues.job(step, self.stage.layer, waits)
@@ -153,6 +162,7 @@ class FrontEnd:
         self.flush(self.work - LOOKAHEAD)
         self.queues.submit(self.unit_of(step), job)
         self.chain, self.worked = job.done, job
+        self.recent.append(job.released)
 
     def _store(self, step: Store) -> None:
         waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
@@ -172,7 +182,7 @@ class FrontEnd:
             self.chain = job.done
         else:
             cause = "wait_input" if step.operand == "input" else "wait_weight"
-            job = self.queues.job(step, self.stage.layer, self.fresh[-1:])
+            job = self.queues.job(step, self.stage.layer, self.fresh[-1:] + self._window(cause))
             self.fresh = [*self.fresh[:-1], (job.done, cause)]
         self.queues.submit(self.unit_of(step), job)
 
