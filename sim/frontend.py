@@ -70,11 +70,15 @@ class FrontEnd:
         """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
         self.index, self.stage, self.slots = index, stage, dict(stage.plan.slots)
         self.fresh: list[Wait] = []
+        self.arrives: dict[str, list[Wait]] = {}
         self.waits: dict[str, list[Wait]] = {"weight": [], "input": [], "parameter": []}
         for read in stage.reads:
             direct = read.on_chip or not self.arch.bounded
             into = self.fresh if direct else self.waits[read.operand]
-            into += [(signal, "wait_dependency") for signal in self.tensors.get(read.tensor, ())]
+            made: list[Wait] = [(signal, "wait_dependency") for signal in self.tensors.get(read.tensor, ())]
+            into += made
+            if direct:
+                self.arrives[read.operand] = self.arrives.get(read.operand, []) + made
         if not self.arch.prefetch:
             for into in (*self.waits.values(), *(() if self.arch.bounded else (self.fresh,))):
                 into += [(signal, "wait_dependency") for signal in self.ends]
@@ -122,7 +126,8 @@ class FrontEnd:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.buffers.take(operand, size, self.index, slots)
         waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
-        return slot, waits, max((v.freed_at for v in victims), default=-1)
+        # An output's place is free when it is stored, so that the store of its own work step must go first.
+        return slot, waits, max((v.freed_at + (v.operand == "output") for v in victims), default=-1)
 
     def _window(self, cause: str) -> list[Wait]:
         """Return the wait for the work step that must be over before anything this far ahead of it begins."""
@@ -149,6 +154,7 @@ class FrontEnd:
         self.queues.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
         self.fresh.append((job.done, cause))
+        self.arrives[step.operand] = [(job.done, cause)]
 
     def _work(self, step: Compute | Process) -> None:
         waits, self.fresh = self.fresh + self._window("wait_dependency"), []
@@ -182,8 +188,9 @@ class FrontEnd:
             self.chain = job.done
         else:
             cause = "wait_input" if step.operand == "input" else "wait_weight"
-            job = self.queues.job(step, self.stage.layer, self.fresh[-1:] + self._window(cause))
-            self.fresh = [*self.fresh[:-1], (job.done, cause)]
+            waits = self.arrives.get(step.operand, []) + self._window(cause)
+            job = self.queues.job(step, self.stage.layer, waits)
+            self.fresh.append((job.done, cause))
         self.queues.submit(self.unit_of(step), job)
 
     def _free(self, step: Free) -> None:
