@@ -8,8 +8,10 @@ shift repeats for good.
 
 from __future__ import annotations
 
+import gc
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -58,7 +60,8 @@ class Engine:
             self._set_deadlines(stages, limit)
         self.env.process(self._dispatch(stages))
         try:
-            self.env.run(until=self.all_done)
+            with _collector_paused():
+                self.env.run(until=self.all_done)
         except RuntimeError:
             raise DeadlockError(self._waiting()) from None
         for unit in self.units.values():
@@ -153,7 +156,7 @@ class Engine:
 
     def job(self, step: Step, layer: int, waits: list[Wait]) -> Job:
         """Return a new job, booked as outstanding."""
-        records = self.record.chain if self.record else []
+        records = [self.record, *self.record.around] if self.record else []
         job = Job(step, layer, waits, self.shift, self.sequence, records)
         self.sequence += 1
         self.outstanding.append(job)
@@ -182,10 +185,24 @@ class Engine:
         self._reach(job)
         for record in job.records:
             record.pending -= 1
+        if job.released.fired:
+            job.records = []  # they hold the job: without the cycle both go as soon as their loop has ended
         while self.outstanding and self.outstanding[0].done.fired:
             self.outstanding.popleft()
         if self.dispatched and not self.outstanding:
             self.all_done.succeed()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from going through the jobs of a run: what is not needed any more goes without it."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _units(env: simpy.Environment, arch: Arch, engine: Engine) -> dict[str, Unit]:

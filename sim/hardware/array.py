@@ -69,7 +69,7 @@ class ArrayUnit(Unit):
         last = stream + (work.folds - 1) * timing.interval
         self._book(job, timing, work, stream, first, rest)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
-        self.later(last + max(work.stream, work.port_cycles), lambda: self.release(job))
+        self.later(last + max(work.stream, work.port_cycles), self.release, job)
         self.finish(job, last + timing.tail)
         if last > env.now:
             yield env.timeout(last - env.now)

@@ -20,9 +20,11 @@ def _shift_between(earlier: Record, later: Record) -> int | None:
     """Return by how much all times of two iterations differ; None where they differ by different amounts."""
     if len(earlier.jobs) != len(later.jobs) or not later.jobs or earlier.skipped != later.skipped:
         return None
-    shift = later.jobs[0].times()[0] - earlier.jobs[0].times()[0]
+    shift = later.jobs[0].start + later.jobs[0].shift - earlier.jobs[0].start - earlier.jobs[0].shift
     for a, b in zip(earlier.jobs, later.jobs, strict=True):
-        if b.step is not a.step or any(y - x != shift for x, y in zip(a.times(), b.times(), strict=True)):
+        by = shift + a.shift - b.shift
+        moved = (b.start - a.start, b.end - a.end, b.released.time - a.released.time)
+        if b.step is not a.step or moved != (by, by, by):
             return None
     return shift
 
@@ -42,6 +44,6 @@ def book_skipped(units: Mapping[str, Unit], last: Record, times: int, shift: int
         units[unit].ledger.work += work
     for name in {job.unit for job in last.jobs}:
         units[name].jumps.append((shift, period * times))
-    for record in last.parent.chain if last.parent else []:
+    for record in last.around:
         record.skipped += booked
         record.worked += worked

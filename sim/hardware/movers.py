@@ -68,17 +68,21 @@ class ChannelUnit(_Mover):
         assert channel is not None  # the engine builds one only where memory is bounded
         self.channel = channel
         self.ports = {o: chip.buffers[chip.buffer_of(o)].bandwidth for o in arch.OPERANDS}
+        self.busy: dict[tuple[str, int], int] = {}
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles on the channel, or at the buffer's port where that is narrower."""
         assert isinstance(step, Load | Store)  # the engine sends nothing else
         # Parameters of the layer's vector work (biases) go where the sums are.
         operand = step.operand if isinstance(step, Load) and step.operand != "parameter" else "output"
-        busy = self.channel.cycles(step.bytes)
-        port = self.ports[operand]
-        if port is not None:
-            busy = max(busy, -(-step.bytes // port))
-        return busy, self.channel.latency if isinstance(step, Load) else 0
+        return self._busy(operand, step.bytes), self.channel.latency if isinstance(step, Load) else 0
+
+    def _busy(self, operand: str, size: int) -> int:
+        """Return the cycles of a transfer, computed once for each size."""
+        if (operand, size) not in self.busy:
+            cycles, port = self.channel.cycles(size), self.ports[operand]
+            self.busy[operand, size] = cycles if port is None else max(cycles, -(-size // port))
+        return self.busy[operand, size]
 
 
 class VectorUnit(_Mover):

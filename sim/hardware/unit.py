@@ -18,25 +18,22 @@ Wait = tuple["Signal", str]
 class Signal:
     """Something that happens once. `shift` moves its time where the engine has skipped loop iterations."""
 
-    __slots__ = ("_then", "dependency_until", "fired", "shift", "time", "waiting")
+    __slots__ = ("_then", "dependency_until", "fired", "shift", "time")
 
     def __init__(self, shift: int = 0) -> None:
         self.fired = False
         self.time = 0
         self.shift = shift
         self.dependency_until = 0
-        self.waiting: list[simpy.Event] = []
-        self._then: list[Callable[[], None]] = []
+        self._then: list[Callable[[], object]] = []
 
     def fire(self, now: int) -> None:
         """Let it happen now."""
         self.fired, self.time = True, now
         for call in self._then:
             call()
-        for event in self.waiting:
-            event.succeed()
 
-    def then(self, call: Callable[[], None]) -> None:
+    def then(self, call: Callable[[], object]) -> None:
         """Call back when it happens, at once if it has."""
         if self.fired:
             call()
@@ -51,11 +48,11 @@ class Signal:
 class Record:
     """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
 
-    __slots__ = ("chain", "first", "held", "jobs", "left", "parent", "pending", "skipped", "worked")
+    __slots__ = ("around", "first", "held", "jobs", "left", "parent", "pending", "skipped", "worked")
 
     def __init__(self, parent: Record | None, first: int) -> None:
         self.parent, self.first = parent, first
-        self.chain: list[Record] = [self, *(parent.chain if parent else ())]
+        self.around: list[Record] = [parent, *parent.around] if parent else []
         self.jobs: list[Job] = []
         self.skipped: list[tuple[str, int, str, int]] = []
         self.worked: list[tuple[str, int]] = []
@@ -82,11 +79,6 @@ class Job:
         self.unit = ""
         self.booked: list[tuple[str, int]] = []
         self.on_start: Callable[[], None] | None = None
-
-
-    def times(self) -> tuple[int, int, int]:
-        """Return start, end and release, iterations that were skipped before it included."""
-        return self.start + self.shift, self.end + self.shift, self.released.time + self.shift
 
 
 class TooSlow(Exception):
@@ -156,7 +148,7 @@ class Unit:
         for signal, cause in waits:
             if not signal.fired:
                 event = self.env.event()
-                signal.waiting.append(event)
+                signal.then(event.succeed)
                 self.blocked_on = cause
                 yield event
         self.blocked_on = ""
@@ -194,15 +186,15 @@ class Unit:
             self.book(job, min(signal.dependency_until + min(signal.shift, job.shift), limit), "wait_dependency")
         self.book(job, limit, cause)
 
-    def later(self, at: int, call: Callable[[], None]) -> None:
-        """Call back at cycle `at`, at once if that is now."""
+    def later(self, at: int, call: Callable[[Job], None], job: Job) -> None:
+        """Call back with the job at cycle `at`, at once if that is now."""
         delay = at - int(self.env.now)
         if delay <= 0:
-            call()
+            call(job)
             return
         timeout = self.env.timeout(delay)
         assert timeout.callbacks is not None  # a fresh timeout has them
-        timeout.callbacks.append(lambda _: call())
+        timeout.callbacks.append(lambda _: call(job))
 
     def release(self, job: Job) -> None:
         """Let the job give its unit and operands back now."""
@@ -211,7 +203,7 @@ class Unit:
 
     def finish(self, job: Job, at: int) -> None:
         """Let the job be done at cycle `at`."""
-        self.later(at, lambda: self._end(job))
+        self.later(at, self._end, job)
 
     def _end(self, job: Job) -> None:
         job.end = int(self.env.now)
