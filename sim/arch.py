@@ -308,17 +308,25 @@ def build(document: Document) -> Arch:
 
 def load(name: str, overrides: Mapping[str, Any] | None = None) -> Arch:
     """Return the arch called `name` (library or path) with `overrides` by dotted key applied."""
-    document = read_arch(name)
-    for key, value in (overrides or {}).items():
-        document = override(document, key, value)
-    return build(document)
+    return build(override(read_arch(name), overrides or {}))
 
 
-def override(document: Document, key: str, value: Any) -> Document:
-    """Return `document` with `value` at `key`; ConfigError where no key is meant, or more than one."""
+def override(document: Document, overrides: Mapping[str, Any]) -> Document:
+    """Return `document` with `overrides` by dotted key; ConfigError where no key is meant, or more than one.
+
+    Keys mean what they mean in `document`, in whatever order they are set: on the way from one valid chip to
+    another there may be chips that are not.
+    """
+    changed = document
+    for key, value in overrides.items():
+        changed = changed.with_override(_one(changed if resolve(changed, key) else document, key), value)
+    return changed
+
+
+def _one(document: Document, key: str) -> tuple[str, ...]:
     found = resolve(document, key)
     if len(found) == 1:
-        return document.with_override(found[0], value)
+        return found[0]
     place = f"--set {key}"
     if found:
         raise ConfigError(Problem(f"'{key}' could be {' or '.join(map(dotted, found))}; write it out", place))
@@ -334,8 +342,8 @@ def resolve(document: Document, key: str) -> list[tuple[str, ...]]:
     paths = _paths(document)
     if wanted in paths:
         return [wanted]
-    if len(wanted) > 1 and wanted[0] in Arch.model_fields:
-        return [wanted]  # may be new (buffers.l2.capacity); the schema judges it
+    if wanted[0] in Arch.model_fields:
+        return [wanted]  # may be new (link, buffers.l2.capacity); the schema judges it
     return sorted(path for path in paths if path[-len(wanted) :] == wanted)
 
 

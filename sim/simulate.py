@@ -69,8 +69,7 @@ def open_both(
         chip = arch
         digest = ""
     else:
-        for key, value in ours.items():
-            document = arch_module.override(document, key, value)
+        document = arch_module.override(document, ours)
         chip, digest = arch_module.build(document), document.digest()
     graph = network if isinstance(network, Graph) else workload.open_workload(network, theirs)
     return chip, graph, {"arch_sha256": digest, "workload_sha256": graph.digest}

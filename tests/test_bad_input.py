@@ -258,6 +258,13 @@ def test_a_setting_of_a_layer_that_is_not_there():
     )
 
 
+def test_settings_may_pass_through_a_chip_that_is_not_whole():
+    count, link = ("count", 2), ("link", {"bandwidth": "8 B/cycle"})
+    settings = (dict(order) for order in ((count, link, ("swap", "global")), (("swap", "global"), link, count)))
+    first, second = (arch.load("tiny_4x4", each) for each in settings)
+    assert first == second and first.array.swap == "global" and first.link.bandwidth == 8
+
+
 # --- mappings that cannot be executed
 
 
