@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim import arch as arch_module
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS, Dim, FoldTiming
+from sim.frontend import LOOKAHEAD
 from sim.hardware.array import tile_timing
 from sim.kernel import Contraction
 from sim.mapper.candidates import DIMS, Pattern, array_of, distinct
@@ -198,8 +199,9 @@ class Table:
         """Return (lower bound of the cycles, bytes moved off chip).
 
         The array cannot stream before the parameters, first weights and inputs are there, then has all its
-        folds to do, and the last output must be processed and stored. After all loads the last tile and its
-        store remain. The channel has all transfers to do, the lanes all outputs.
+        folds to do, and the last output must be processed and stored. After the last load its tile and that
+        tile's store remain; all stores but the last LOOKAHEAD + 1 came before it. The channel has all transfers
+        to do, the lanes all outputs.
         """
         channel = arch_module.channel(self.arch)
         assert channel is not None  # only bounded memory is searched
@@ -225,7 +227,19 @@ class Table:
         loads += lead
         array, fetch = start + busy + rest, loads + self.last + rest
         lanes = start + self.last + outputs * lane_cycles + latency
-        return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moved * per_byte))), moved
+        moving = np.maximum(moved * per_byte, self._link(picked))
+        return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))), moved
+
+    def _link(self, picked: dict[str, _Picked]) -> Vector | float:
+        """Return the cycles that the link needs: what all arrays share is sent to the others, partial sums added."""
+        link, others = self.arch.link, self.array.count - 1
+        shared = {"m": "weight", "n": "input"}.get(self.split or "")
+        if link is None or not others:
+            return 0.0
+        if self.split == "k":
+            sums = float(prod(self.full[d] for d in "gmn")) * self.arch.bits("partial_sum") / 8
+            return sums * self.count["k"] * others / link.bandwidth
+        return picked[shared].moved * others / link.bandwidth if shared in picked else 0.0
 
     def _lanes(self) -> tuple[float, int]:
         """Return (lane cycles an output of the fused work at least, latency behind them)."""
