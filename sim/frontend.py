@@ -186,6 +186,7 @@ class FrontEnd:
         if isinstance(step, Reduce):
             job = self.queues.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
             self.chain = job.done
+            self.recent[-1] = job.released  # the work step is over when its sums have left the arrays
         else:
             cause = "wait_input" if step.operand == "input" else "wait_weight"
             waits = self.arrives.get(step.operand, []) + self._window(cause)
