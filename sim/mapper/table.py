@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import merge
+from itertools import product
 from math import prod
 from operator import itemgetter
 from typing import Any
@@ -27,6 +28,8 @@ from sim.planner import Surroundings, fold_count, port_bytes
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Kinds = list[tuple[Any, Any]]
+"""Equal tiles as (how many, extent), each a number or a vector over the candidates."""
 Tiles = list[tuple[int, int, int]]
 """The tiles along a dimension as (count, size, window)."""
 BLOCK = 8192
@@ -48,17 +51,25 @@ class Scopes:
 
     number: dict[frozenset[Dim], int]
     used: Vector
+    """Bytes on chip."""
     moved: Vector
+    """Bytes read from memory (partial sums: read, and written as often)."""
+    loads: Vector
+    """Cycles of the channel for these reads, in whole bursts."""
+    stores: Vector
+    """Cycles of the channel for all writes."""
     first: Vector
+    """Cycles of the channel for the first tile (of outputs: for the largest store)."""
     last: Vector
+    """Elements of the last tile."""
 
 
 class _Picked:
     """The rows of Scopes for the loop patterns, given the way of each: (pattern, tile) arrays."""
 
     def __init__(self, scopes: Scopes, way: Indices) -> None:
-        self.used, self.moved = scopes.used[way], scopes.moved[way]
-        self.first, self.last = scopes.first[way], scopes.last[way]
+        self.used, self.moved, self.loads = scopes.used[way], scopes.moved[way], scopes.loads[way]
+        self.stores, self.first, self.last = scopes.stores[way], scopes.first[way], scopes.last[way]
 
 
 def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
@@ -87,6 +98,11 @@ class Table:
         self.cuts = {d: [self._cut(d, size) for size in axis] for d, axis in zip("gmnk", axes, strict=True)}
         self.count = {d: self._each(d, lambda tiles: sum(c for c, _, _ in tiles)) for d in "gmnk"}
         self.last_size = {d: self._each(d, lambda tiles: tiles[-1][1]) for d in "gmn"}
+        self.kinds = {d: self._equal_tiles(d, 1) for d in "gmnk"} | {"window": self._equal_tiles("m", 2)}
+        channel = arch_module.channel(arch)
+        assert channel is not None  # only bounded memory is searched
+        self.channel = channel
+        self.timings: dict[int, FoldTiming] = {}
         self.windows = tuple(self._each("m", value) for value in (_total_window, _first_window, _largest_window))
         self._array_cycles()
 
@@ -127,7 +143,10 @@ class Table:
         return self._folds(dim, tiles[-1][1])
 
     def _timing(self, size: int) -> FoldTiming:
-        return tile_timing(self.array, TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ()))
+        if size not in self.timings:
+            work = TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ())
+            self.timings[size] = tile_timing(self.array, work)
+        return self.timings[size]
 
     def rank(self) -> tuple[Vector, Vector]:
         """Return (bound, energy) of every candidate, in the order of their numbers.
@@ -167,11 +186,11 @@ class Table:
         """Return what each way of holding an operand means, one row a set of loops inside its scope."""
         sets = dict.fromkeys(_inside(*choice, operand) for choice in self.choices)
         rows = [self._scope(operand, inside) for inside in sets]
-        used, moved, first, last = (np.stack(column) for column in zip(*rows, strict=True))
-        return Scopes({inside: i for i, inside in enumerate(sets)}, used, moved, first, last)
+        columns = [np.stack(column) for column in zip(*rows, strict=True)]
+        return Scopes({inside: i for i, inside in enumerate(sets)}, *columns)
 
-    def _scope(self, operand: str, inside: frozenset[Dim]) -> tuple[Vector, Vector, Vector, Vector]:
-        """Return bytes (used on chip, read from memory, in the first tile), and elements in the last tile."""
+    def _scope(self, operand: str, inside: frozenset[Dim]) -> tuple[Vector, ...]:
+        """Return one row of Scopes: what holding `operand` along the loops `inside` means."""
         kernel, size, ones = self.kernel, self.size, np.ones(len(self.tiles))
         bits = self.arch.bits("partial_sum" if operand == "output" else operand)
         outside = [self.count[d] for d in DIMS if d not in inside]
@@ -189,11 +208,59 @@ class Table:
                 held = held * (self.full[dim] if dim in inside else size[dim])
             first = held
             moved = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * (again - (operand == "output"))
-        last = self.last_size["g"]
-        for dim in RELEVANT[operand] if operand == "output" else ():
-            last = last * (self.full[dim] if dim in inside else self.last_size[dim])
         slots = np.minimum(self.arch.buffers[self.arch.buffer_of(operand)].slots, loads)
-        return np.ceil(held * bits / 8) * slots, moved * bits / 8, first * bits / 8, last
+        used = np.ceil(held * bits / 8) * slots
+        sweep = self._sweep(operand, inside, bits)
+        if operand != "output":
+            return used, moved * bits / 8, sweep * again, 0 * ones, self._cycles(first * bits / 8, operand), ones
+        last, final = self.last_size["g"], self.arch.bits("output")
+        for dim in RELEVANT[operand]:
+            last = last * (self.full[dim] if dim in inside else self.last_size[dim])
+        spilled, stores = sweep * (again - 1), 0 * ones
+        if "output" not in self.around.on_chip:
+            stores = self._sweep(operand, inside, final)
+        return used, moved * bits / 8, spilled, spilled + stores, self._cycles(first * bits / 8, operand), last
+
+    def _cycles(self, size: Vector, operand: str) -> Vector:
+        """Return the cycles of the channel for transfers of `size` bytes: whole bursts, or the port's time."""
+        channel = self.channel
+        cycles: Vector = np.ceil(np.ceil(size / channel.burst) * float(channel.cycles_per_burst) - 1e-9)
+        port = self.arch.buffers[self.arch.buffer_of(operand)].bandwidth
+        return cycles if port is None else np.maximum(cycles, np.ceil(size / port))
+
+    def _sweep(self, operand: str, inside: frozenset[Dim], bits: int) -> Vector:
+        """Return the cycles of the channel to move every tile of an operand once."""
+        total: Vector = np.zeros(len(self.tiles))
+        ways = [self.kinds["g"], *([(1.0, self._whole(operand, d))] if d in inside else self._kinds(operand, d)
+                                   for d in RELEVANT[operand])]  # fmt: skip
+        for combination in product(*ways):
+            count = prod((c for c, _ in combination), start=1.0)
+            elements = prod((size for _, size in combination), start=1.0)
+            total = total + count * self._cycles(np.ceil(elements * bits / 8), operand)
+        return total
+
+    def _whole(self, operand: str, dim: Dim) -> float:
+        """Return the extent of an operand along a whole dimension: inputs count windows and channels."""
+        if operand != "input":
+            return float(self.full[dim])
+        kernel = self.kernel
+        return float(kernel.batch * window(kernel.axes, 0, kernel.positions) if dim == "m" else kernel.channels)
+
+    def _kinds(self, operand: str, dim: Dim) -> Kinds:
+        """Return how many tiles of which extent an operand has along a dimension."""
+        if operand != "input":
+            return self.kinds[dim]
+        return self.kinds["window"] if dim == "m" else [(c, np.ceil(s / self.kernel.taps)) for c, s in self.kinds["k"]]
+
+    def _equal_tiles(self, dim: str, extent: int) -> Kinds:
+        """Return the tiles along a dimension as (count, extent) vectors, equal ones together, padded with 0."""
+        axis = "gmnk".index(dim)
+        found = [list(_together(tiles, extent).items()) for tiles in self.cuts[dim]]
+        kinds: Kinds = []
+        for i in range(max(len(entry) for entry in found)):
+            pairs = np.array([(e[i][1], e[i][0]) if i < len(e) else (0, 0) for e in found], dtype=np.float64)
+            kinds.append((pairs[:, 0][self.index[axis]], pairs[:, 1][self.index[axis]]))
+        return kinds
 
     def _bound(self, picked: dict[str, _Picked], busy: Vector) -> tuple[Vector, Vector]:
         """Return (lower bound of the cycles, bytes moved off chip).
@@ -203,31 +270,28 @@ class Table:
         tile's store remain; all stores but the last LOOKAHEAD + 1 came before it. The channel has all transfers
         to do, the lanes all outputs.
         """
-        channel = arch_module.channel(self.arch)
-        assert channel is not None  # only bounded memory is searched
-        bits, per_byte = self.arch.bits, float(channel.cycles_per_burst) / channel.burst
+        bits, outputs = self.arch.bits, float(prod(self.full[d] for d in "gmn"))
         parameters = self.arch.bytes_of("partial_sum", self.around.parameters)
         operands = [o for o in picked if o != "output"]
-        start, loads = (np.full(picked["output"].moved.shape, float(parameters)) for _ in range(2))
+        constant = float(self.channel.cycles(parameters))
+        start, loads = (np.full(picked["output"].moved.shape, constant) for _ in range(2))
         for operand in operands:
             start += picked[operand].first
-            loads += picked[operand].moved
-        loads += picked["output"].moved
-        outputs = float(prod(self.full[d] for d in "gmn"))
+            loads += picked[operand].loads
+        loads += picked["output"].loads
         lane_cycles, latency = self._lanes()
         rest = picked["output"].last * lane_cycles + latency
-        moved = loads + picked["output"].moved
+        moved = parameters + sum(picked[o].moved for o in operands) + 2 * picked["output"].moved
         if "output" not in self.around.on_chip:
-            moved += outputs * bits("output") / 8
-            rest += picked["output"].last * bits("output") / 8 * per_byte
-        lead = channel.latency if operands or parameters else 0
-        start *= per_byte
+            moved = moved + outputs * bits("output") / 8
+            rest = rest + self._cycles(picked["output"].last * bits("output") / 8, "output")
+        lead = self.channel.latency if operands or parameters else 0
+        stores = picked["output"].stores
+        early = np.maximum(0, stores - (LOOKAHEAD + 1) * picked["output"].first)
         start += lead
-        loads *= per_byte
-        loads += lead
-        array, fetch = start + busy + rest, loads + self.last + rest
+        array, fetch = start + busy + rest, lead + loads + early + self.last + rest
         lanes = start + self.last + outputs * lane_cycles + latency
-        moving = np.maximum(moved * per_byte, self._link(picked))
+        moving = np.maximum(loads + stores, self._link(picked))
         return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))), moved
 
     def _link(self, picked: dict[str, _Picked]) -> Vector | float:
@@ -274,6 +338,14 @@ class Table:
         g, m, n, k = (int(size) for size in self.tiles[tile])
         hold = tuple(zip(OPERANDS, levels, strict=True))
         return Mapping(m, n, k, g, order, hold, self.packed, self.lowering, self.split)
+
+
+def _together(tiles: Tiles, extent: int) -> dict[int, int]:
+    """Return how many tiles there are of each size (1) or window (2)."""
+    counts: dict[int, int] = {}
+    for entry in tiles:
+        counts[entry[extent]] = counts.get(entry[extent], 0) + entry[0]
+    return counts
 
 
 def _total_window(tiles: Tiles) -> int:
