@@ -10,22 +10,11 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from sim.arch import Arch
 from sim.errors import CapacityError, MappingError
 from sim.execute import input_region
 from sim.kernel import Axis, Contraction
 from sim.mapping import Mapping, Tiling, check, flat, row_runs, shrink, window
-from tests.laws import ORDERS, arches, contractions, law, mappings, tight
-
-
-def chip(capacity="1 KiB", buffering="double", **array):
-    return Arch.model_validate({
-        "name": "chip", "clock": "1 GHz",
-        "units": {"array": {"kind": "systolic", "rows": 4, "cols": 4, **array}},
-        "buffers": {"sram": {"capacity": capacity, "holds": ["weight", "input", "output"], "buffering": buffering}},
-        "memory": {"kind": "simple", "bandwidth": "8 GB/s"}, "link": {"bandwidth": "8 B/cycle"},
-    })  # fmt: skip
-
+from tests.laws import ORDERS, arches, chip, contractions, law, mappings, tight
 
 CONV = Contraction("conv1", 32, 8, 2, 1, (Axis(8, 8, 3, pad=1), Axis(8, 8, 3, pad=1)))
 

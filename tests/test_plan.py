@@ -6,11 +6,18 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
 from sim.dataflow import DATAFLOWS
+from sim.errors import CapacityError
 from sim.execute import fold_blocks
-from sim.mapping import RELEVANT
-from sim.plan import Compute, totals
-from tests.laws import cases, law, walk
+from sim.kernel import Contraction, VectorWork
+from sim.mapping import RELEVANT, Mapping, Tiling
+from sim.plan import Claim, Compute, Load, Store, totals
+from sim.planner import plan_contraction, plan_vector
+from tests.laws import arches, cases, chip, law, vector_works, walk
 
 
 def run(plan):
@@ -50,3 +57,88 @@ def test_on_chip_accesses_are_those_of_the_folds(case):
             begun = prod(step.extent[:3]) if step.first else 0
             assert dict(step.work.reads) == moved | {"output": moved["output"] - begun}
             assert dict(step.work.writes) == {"output": moved["output"]}
+
+
+@law(cases(bounded=True), quick=100, full=3000)
+def test_each_output_is_stored_once_when_finished(case):
+    _, plan = case
+    finals = [(step, at) for step, at in run(plan) if isinstance(step, Store) and not step.partial]
+    stored = np.zeros((plan.kernel.groups, plan.kernel.m, plan.kernel.n), int)
+    for step, at in finals:
+        stored[tuple(slice(at[d], at[d] + size) for d, size in zip("gmn", step.extent, strict=False))] += 1
+    assert stored.max() == stored.min() == bool(finals)
+
+
+@law(cases(bounded=True), quick=100, full=3000)
+def test_every_partial_sum_that_is_spilled_is_read_back(case):
+    _, plan = case
+    moved = {Load: 0, Store: 0}
+    for step, _ in run(plan):
+        if isinstance(step, Load | Store) and step.partial:
+            moved[type(step)] += step.bytes
+    assert moved[Load] == moved[Store] == totals(plan).partial // 2
+
+
+@law(cases(bounded=True), quick=150, full=3000)
+def test_traffic_is_between_what_is_touched_and_what_a_machine_without_reuse_moves(case):
+    """Without reuse, each multiply-accumulate reads both operands and reads and writes its sum."""
+    arch, plan = case
+    kernel, total = plan.kernel, totals(plan)
+    loaded = {step.operand for step, _ in run(plan) if isinstance(step, Load)}
+    touched = {"weight": kernel.right_elements, "input": kernel.input_elements}
+    for operand in loaded & touched.keys():
+        assert total.load[operand] >= arch.bytes_of(operand, touched[operand])
+    assert total.load.get("weight", 0) <= kernel.macs * arch.bytes_of("weight", 1)
+    if whole_rows(plan):
+        assert total.load.get("input", 0) <= kernel.macs * arch.bytes_of("input", 1)
+    assert total.load.get("output", 0) <= kernel.macs * arch.bytes_of("partial_sum", 1)
+    assert total.store.get("output", 0) <= kernel.macs * arch.bytes_of("partial_sum", 1)
+
+
+def whole_rows(plan):
+    """Tell whether the tiles of M are cuts of one output row or whole rows: others load touched rows whole."""
+    kernel, size = plan.kernel, plan.mapping.m
+    inner = prod(axis.out for axis in kernel.axes[1:])
+    return len(kernel.axes) < 2 or size % inner == 0 or (inner % size == 0 and len(kernel.axes) < 3)
+
+
+def test_totals_multiply_loops_out():
+    arch = chip()
+    mapping = Mapping(4, 4, 4, hold=(("weight", 3), ("input", 3), ("output", 2)))
+    plan = plan_contraction(Tiling(Contraction("fc", 8, 12, 10), mapping), arch, "array")
+    total = totals(plan)
+    assert (total.macs, total.folds) == (8 * 12 * 10, 3 * 2 * 3)
+    assert total.load == {"weight": 3 * 8 * 12, "input": 2 * 10 * 12}
+    assert total.store == {"output": 80}
+    assert (total.partial, total.link) == (0, 0)
+
+
+@law(vector_works(), arches(bounded=True), st.integers(64, 4000), quick=100, full=2000)
+def test_vector_work_is_cut_into_equal_chunks_that_fit(work, arch, capacity):
+    arch = arch.model_copy(update={"buffers": {
+        name: buffer.model_copy(update={"capacity": capacity}) for name, buffer in arch.buffers.items()
+    }})  # fmt: skip
+    plan = plan_vector(work, arch, "vector")
+    total = totals(plan)
+    wanted = {"input": sum(work.inputs), "weight": work.weights}
+    assert total.load == {o: arch.bytes_of(o, elements) for o, elements in wanted.items() if elements}
+    assert total.store == {"output": arch.bytes_of("output", work.outputs)}
+    assert total.operations == dict(work.operations)
+    assert total.elements == work.outputs
+    largest, smallest = {}, {}
+    for step, _ in run(plan):
+        if isinstance(step, Load | Claim):
+            largest[step.operand] = max(largest.get(step.operand, 0), step.bytes)
+            smallest[step.operand] = min(smallest.get(step.operand, step.bytes), step.bytes)
+    assert all(largest[operand] - smallest[operand] <= 1 for operand in largest)
+    for buffer in arch.buffers.values():
+        assert sum(largest.get(operand, 0) for operand in buffer.holds) * buffer.slots <= capacity
+
+
+def test_vector_work_of_which_no_chunk_fits_says_so():
+    with pytest.raises(CapacityError) as error:
+        plan_vector(VectorWork("add", (100, 100), 100), chip("3 B", vector=True), "vector")
+    assert str(error.value) == (
+        "add: a chunk of one byte does not fit in buffer 'sram': needs 4 bytes, 3 are available; "
+        "enlarge the buffer or set its buffering to single"
+    )
