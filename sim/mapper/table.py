@@ -72,6 +72,16 @@ class _Picked:
         self.stores, self.first, self.last = scopes.stores[way], scopes.first[way], scopes.last[way]
 
 
+class _Ends:
+    """What is left when the last load of each loop pattern is made: array cycles, and whether it is one output."""
+
+    def __init__(
+        self, scopes: Sequence[frozenset[Dim]], remaining: dict[frozenset[Dim], Vector], single: Sequence[bool]
+    ) -> None:
+        self.remaining = np.stack([remaining[inside] for inside in scopes])
+        self.single = np.array(single)[:, None]
+
+
 def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
     """Return the loops inside the scope of an operand."""
     return frozenset(order[levels[OPERANDS.index(operand)] :])
@@ -122,12 +132,28 @@ class Table:
         self.folds = {d: self._each(d, partial(self._all_folds, d)) for d in sides}
         intervals = self._each(stream, lambda tiles: sum(c * self._timing(s).interval for c, s, _ in tiles))
         packs = self._each("g", lambda tiles: sum(c * -(-s // self.packed) for c, s, _ in tiles))
-        final = [self._each(d, partial(self._last_folds, d)) for d in sides]
-        final += [self._each("g", lambda tiles: -(-tiles[-1][1] // self.packed))]
-        interval = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
-        ends = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).tail) - interval
-        self.busy = self.folds[sides[0]] * self.folds[sides[1]] * intervals * packs + ends
-        self.last = final[0] * final[1] * final[2] * interval + ends
+        tails = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
+        self.ends = tails - self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.busy = self.folds[sides[0]] * self.folds[sides[1]] * intervals * packs + self.ends
+        self.all = {sides[0]: self.folds[sides[0]], sides[1]: self.folds[sides[1]], stream: intervals}
+        self.final = {d: self._each(d, partial(self._last_folds, d)) for d in sides}
+        self.final[stream] = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.final_packs = self._each("g", lambda tiles: -(-tiles[-1][1] // self.packed))
+        self.last = self._remaining(frozenset())
+
+    def _remaining(self, inside: frozenset[Dim]) -> Vector:
+        """Return the array's cycles for the last tiles: all of them along `inside`, one along the others."""
+        cycles = self.final_packs
+        for dim in DIMS:
+            cycles = cycles * (self.all[dim] if dim in inside else self.final[dim])
+        return cycles + self.ends
+
+    def _last_scope(self, order: Sequence[Dim], levels: Sequence[int]) -> frozenset[Dim]:
+        """Return the loops that are still to run when the last load is made."""
+        loaded = [o for o in ("weight", "input") if o not in self.around.on_chip]
+        scopes = [_inside(order, levels, o) for o in loaded]
+        sums = _inside(order, levels, "output")
+        return min([*scopes, *([] if "k" in sums else [sums])], key=len, default=frozenset(DIMS))
 
     def _share(self, dim: Dim, size: int) -> int:
         return -(-size // self.array.count) if dim == self.split else size
@@ -160,10 +186,13 @@ class Table:
         busy, differs = np.maximum(self.busy, ports), self._differs(frozenset(held))
         bound = np.empty((len(self.choices), len(self.tiles)))
         energy = np.empty(bound.shape)
+        ends = [self._last_scope(*choice) for choice in self.choices]
+        remaining = {inside: self._remaining(inside) for inside in set(ends)}
+        single = [inside <= _inside(*choice, "output") for inside, choice in zip(ends, self.choices, strict=True)]
         step = -(-BLOCK // len(self.tiles))
         for rows in (slice(start, start + step) for start in range(0, len(self.choices), step)):
             picked = {o: _Picked(scopes[o], which[o][rows]) for o in held}
-            least, moved = self._bound(picked, busy)
+            least, moved = self._bound(picked, busy, _Ends(ends[rows], remaining, single[rows]))
             bound[rows] = np.where(self._fits(picked, differs[rows]), least, np.inf)
             energy[rows] = on_chip + moved * self.prices.off_chip
         return bound.ravel(), energy.ravel()
@@ -262,13 +291,13 @@ class Table:
             kinds.append((pairs[:, 0][self.index[axis]], pairs[:, 1][self.index[axis]]))
         return kinds
 
-    def _bound(self, picked: dict[str, _Picked], busy: Vector) -> tuple[Vector, Vector]:
+    def _bound(self, picked: dict[str, _Picked], busy: Vector, ends: _Ends) -> tuple[Vector, Vector]:
         """Return (lower bound of the cycles, bytes moved off chip).
 
         The array cannot stream before the parameters, first weights and inputs are there, then has all its
-        folds to do, and the last output must be processed and stored. After the last load its tile and that
-        tile's store remain; all stores but the last LOOKAHEAD + 1 came before it. The channel has all transfers
-        to do, the lanes all outputs.
+        folds to do, and the last output must be processed and stored. After the last load the tiles in its
+        scope and the last store are to do; where that is one output, all but the LOOKAHEAD + 1 stores before came
+        first. The channel has all transfers to do, the lanes all outputs.
         """
         bits, outputs = self.arch.bits, float(prod(self.full[d] for d in "gmn"))
         parameters = self.arch.bytes_of("partial_sum", self.around.parameters)
@@ -287,9 +316,9 @@ class Table:
             rest = rest + self._cycles(picked["output"].last * bits("output") / 8, "output")
         lead = self.channel.latency if operands or parameters else 0
         stores = picked["output"].stores
-        early = np.maximum(0, stores - (LOOKAHEAD + 1) * picked["output"].first)
+        early = np.maximum(0, stores - (LOOKAHEAD + 1) * picked["output"].first) * ends.single
         start += lead
-        array, fetch = start + busy + rest, lead + loads + early + self.last + rest
+        array, fetch = start + busy + rest, lead + loads + early + ends.remaining + rest
         lanes = start + self.last + outputs * lane_cycles + latency
         moving = np.maximum(loads + stores, self._link(picked))
         return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))), moved
