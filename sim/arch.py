@@ -161,6 +161,7 @@ class MappingChoice(Strict):
     tile: Tile = Tile()
     order: list[Literal["m", "n", "k"]] | None = Field(None, description="tile loops from outermost to innermost")
     resident: list[Operand] | None = Field(None, description="operands that load once and stay for the layer")
+    effort: Count = Field(12, description="tile sizes tried along each dimension; more never give a worse mapping")
     lowering: Literal["auto", "im2col", "direct"] = "auto"
     groups: Literal["auto", "serial", "packed"] = "auto"
     split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
@@ -330,10 +331,15 @@ def _one(document: Document, key: str) -> tuple[str, ...]:
     place = f"--set {key}"
     if found:
         raise ConfigError(Problem(f"'{key}' could be {' or '.join(map(dotted, found))}; write it out", place))
-    known = sorted({dotted(path) for path in _paths(document)} | {path[-1] for path in _paths(document)})
-    guess = nearest(key.removeprefix("arch."), known)
+    guess = nearest(key.removeprefix("arch."), keys(document))
     hint = f"; did you mean '{guess}'?" if guess else ""
     raise ConfigError(Problem(f"no key '{key}' in arch '{document.data.get('name', document.file)}'{hint}", place))
+
+
+def keys(document: Document) -> list[str]:
+    """Return every key that the chip has, as a whole path and as its last word."""
+    paths = _paths(document)
+    return sorted({dotted(path) for path in paths} | {path[-1] for path in paths})
 
 
 def resolve(document: Document, key: str) -> list[tuple[str, ...]]:

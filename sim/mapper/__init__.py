@@ -98,10 +98,11 @@ def _tables(
     for size, dim in zip(grid, DIMS, strict=True):
         if getattr(wish.tile, dim):
             check(Tiling(kernel, _mapping(kernel, wish, {dim: size[0]})), _without_limits(arch))
-    return [
-        Table(kernel, arch, around, split, packed, lowering_of(wish), [_groups(kernel, packed), *grid], choices, prices)
-        for split, packed in product(splits(array, wish), packs(kernel, array, wish))
-    ]
+    tables = []
+    for split, packed in product(splits(array, wish), packs(kernel, array, wish)):
+        axes = [_groups(kernel, packed, wish.effort), *grid]
+        tables.append(Table(kernel, arch, around, split, packed, lowering_of(wish), axes, choices, prices))
+    return tables
 
 
 def _without_limits(arch: Arch) -> Arch:
@@ -109,8 +110,8 @@ def _without_limits(arch: Arch) -> Arch:
     return arch.model_copy(update={"memory": Ideal(kind="ideal")})
 
 
-def _groups(kernel: Contraction, packed: int) -> list[int]:
-    return [g for g in sizes(kernel.groups, packed, 1) if g >= packed or g == kernel.groups]
+def _groups(kernel: Contraction, packed: int, effort: int) -> list[int]:
+    return [g for g in sizes(kernel.groups, packed, 1, effort) if g >= packed or g == kernel.groups]
 
 
 def _mapping(kernel: Contraction, wish: MappingChoice, tile: dict[str, int]) -> Mapping:

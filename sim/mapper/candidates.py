@@ -94,7 +94,7 @@ def distinct(choices: tuple[Pattern, ...], looped: frozenset[Dim], held: frozens
     return tuple(first)
 
 
-def sizes(total: int, step: int, align: int, most: int = 10) -> list[int]:
+def sizes(total: int, step: int, align: int, most: int) -> list[int]:
     """Return tile sizes of a dimension: it halved again and again, and multiples of `align`, in units of `step`.
 
     Ascending, at most `total`, each a multiple of `step` (but `total` itself). The `most` largest are kept:
@@ -107,15 +107,14 @@ def sizes(total: int, step: int, align: int, most: int = 10) -> list[int]:
     return sorted({min(total, u * step) for u in (kept[0], *kept[-most:])})
 
 
-def row_sizes(kernel: Contraction, align: int) -> list[int]:
+def row_sizes(kernel: Contraction, align: int, most: int) -> list[int]:
     """Return tile sizes of M: whole images, whole output rows of one, cuts of a row."""
     if not kernel.axes:
-        return sizes(kernel.m, 1, align)
+        return sizes(kernel.m, 1, align, most)
     inner = kernel.positions // kernel.axes[0].out
-    found = {kernel.positions * b for b in sizes(kernel.batch, 1, 1)}
-    found |= {inner * r for r in sizes(kernel.axes[0].out, 1, max(1, align // gcd(align, inner)))}
-    cuts = sizes(inner, 1, align)
-    return sorted({*sorted(found | set(cuts))[-12:], cuts[0]})
+    found = {kernel.positions * b for b in sizes(kernel.batch, 1, 1, most)}
+    found |= {inner * r for r in sizes(kernel.axes[0].out, 1, max(1, align // gcd(align, inner)), most)}
+    return sorted(found | set(sizes(inner, 1, align, max(1, most // 4))))
 
 
 def axis_sizes(kernel: Contraction, array: Systolic, wish: MappingChoice, dim: Dim) -> list[int]:
@@ -126,7 +125,7 @@ def axis_sizes(kernel: Contraction, array: Systolic, wish: MappingChoice, dim: D
     flow = DATAFLOWS[array.dataflow]
     pes = array.rows if dim == flow.row else array.cols if dim == flow.col else 1
     if dim == "m":
-        return row_sizes(kernel, pes)
+        return row_sizes(kernel, pes, wish.effort)
     if dim == "k":
-        return sizes(kernel.k, kernel.taps, pes // gcd(pes, kernel.taps))
-    return sizes(kernel.n, 1, pes)
+        return sizes(kernel.k, kernel.taps, pes // gcd(pes, kernel.taps), wish.effort)
+    return sizes(kernel.n, 1, pes, wish.effort)
