@@ -11,7 +11,7 @@ from sim import accounting, workload
 from sim import arch as arch_module
 from sim.arch import Arch, MappingChoice, Systolic, Vector
 from sim.engine import Engine
-from sim.errors import ConfigError, Problem, unknown
+from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.kernel import Contraction
@@ -71,8 +71,20 @@ def open_both(
     else:
         document = arch_module.override(document, ours)
         chip, digest = arch_module.build(document), document.digest()
-    graph = network if isinstance(network, Graph) else workload.open_workload(network, theirs)
+    try:
+        graph = network if isinstance(network, Graph) else workload.open_workload(network, theirs)
+    except ConfigError as error:
+        raise ConfigError(*(_with_chip_key(document, problem) for problem in error.problems)) from None
     return chip, graph, {"arch_sha256": digest, "workload_sha256": graph.digest}
+
+
+def _with_chip_key(document: Document | None, problem: Problem) -> Problem:
+    """Return the problem of a setting that neither chip nor network knows with the nearest key of the chip."""
+    key = problem.file.removeprefix("--set ")
+    if document is None or key == problem.file or "unknown key" not in problem.message or "did you" in problem.message:
+        return problem
+    guess = nearest(key, arch_module.keys(document))
+    return replace(problem, message=f"{problem.message}; the chip has '{guess}'") if guess else problem
 
 
 def _is_arch_key(document: Document | None, key: str) -> bool:

@@ -241,6 +241,13 @@ def test_a_setting_of_an_unknown_key():
     assert told(CHIP, arch__rowz=3) == "--set arch.rowz: no key 'arch.rowz' in arch 'chip'; did you mean 'rows'?"
 
 
+def test_a_setting_that_neither_chip_nor_network_has():
+    assert told(CHIP, rowz=3) == "--set rowz: unknown key 'rowz'; choose from: layers.NAME.KEY; the chip has 'rows'"
+    assert told(CHIP, "resnet18", bacth=3) == (
+        "--set bacth: unknown key 'bacth'; did you mean 'batch'? choose from: batch, classes, layers.NAME.KEY, size"
+    )
+
+
 def test_a_setting_with_a_wrong_value():
     assert told(CHIP, rows="x") == "--set units.array.rows: expected integer, not 'x'"
     assert told(CHIP, capacity="3") == "--set buffers.all.capacity: size 3 needs a unit, as in '64 KiB'"

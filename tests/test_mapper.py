@@ -122,6 +122,7 @@ def test_more_bandwidth_more_room_or_less_latency_never_makes_a_layer_slower(dat
         {"buffers": larger},
         {"memory": arch.memory.model_copy(update={"bandwidth": arch.memory.bandwidth * 2})},
         {"memory": arch.memory.model_copy(update={"latency": arch.memory.latency / 2})},
+        {"link": arch.link.model_copy(update={"bandwidth": arch.link.bandwidth * 2})},
     ):
         assert found(kernel, arch.model_copy(update=change), around).cycles <= before.cycles, change
 
