@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from heapq import merge
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from operator import itemgetter
 from typing import Any
@@ -82,7 +83,8 @@ class _Ends:
         self.single = np.array(single)[:, None]
 
 
-def _inside(order: Sequence[Dim], levels: Sequence[int], operand: str) -> frozenset[Dim]:
+@lru_cache(maxsize=4096)
+def _inside(order: tuple[Dim, ...], levels: tuple[int, ...], operand: str) -> frozenset[Dim]:
     """Return the loops inside the scope of an operand."""
     return frozenset(order[levels[OPERANDS.index(operand)] :])
 
@@ -103,16 +105,21 @@ class Table:
         self.index = [
             part.ravel() for part in np.meshgrid(*(np.arange(len(axis)) for axis in axes), indexing="ij")
         ]
+        self.numbers, self.whole = np.arange(len(self.tiles)), len(self.tiles)
         self.full: dict[str, int] = {"g": kernel.groups, "m": kernel.m, "n": kernel.n, "k": kernel.k}
-        self.size = {d: self.tiles[:, i].astype(np.float64) for i, d in enumerate("gmnk")}
         self.cuts = {d: [self._cut(d, size) for size in axis] for d, axis in zip("gmnk", axes, strict=True)}
-        self.count = {d: self._each(d, lambda tiles: sum(c for c, _, _ in tiles)) for d in "gmnk"}
-        self.last_size = {d: self._each(d, lambda tiles: tiles[-1][1]) for d in "gmn"}
-        self.kinds = {d: self._equal_tiles(d, 1) for d in "gmnk"} | {"window": self._equal_tiles("m", 2)}
         channel = arch_module.channel(arch)
         assert channel is not None  # only bounded memory is searched
         self.channel = channel
         self.timings: dict[int, FoldTiming] = {}
+        self._measure()
+
+    def _measure(self) -> None:
+        """Work out what follows from the sizes of each tile alone."""
+        self.size = {d: self.tiles[:, i].astype(np.float64) for i, d in enumerate("gmnk")}
+        self.count = {d: self._each(d, lambda tiles: sum(c for c, _, _ in tiles)) for d in "gmnk"}
+        self.last_size = {d: self._each(d, lambda tiles: tiles[-1][1]) for d in "gmn"}
+        self.kinds = {d: self._equal_tiles(d, 1) for d in "gmnk"} | {"window": self._equal_tiles("m", 2)}
         self.windows = tuple(self._each("m", value) for value in (_total_window, _first_window, _largest_window))
         self._array_cycles()
 
@@ -148,7 +155,7 @@ class Table:
             cycles = cycles * (self.all[dim] if dim in inside else self.final[dim])
         return cycles + self.ends
 
-    def _last_scope(self, order: Sequence[Dim], levels: Sequence[int]) -> frozenset[Dim]:
+    def _last_scope(self, order: tuple[Dim, ...], levels: tuple[int, ...]) -> frozenset[Dim]:
         """Return the loops that are still to run when the last load is made."""
         loaded = [o for o in ("weight", "input") if o not in self.around.on_chip]
         scopes = [_inside(order, levels, o) for o in loaded]
@@ -174,28 +181,40 @@ class Table:
             self.timings[size] = tile_timing(self.array, work)
         return self.timings[size]
 
-    def rank(self) -> tuple[Vector, Vector]:
-        """Return (bound, energy) of every candidate, in the order of their numbers.
+    def parts(self) -> Iterator[tuple[Table, float]]:
+        """Yield the table in parts, each with the cycles that no candidate of the parts behind it can beat.
 
-        The bound is infinite where a candidate does not fit or is the same as one before it.
+        Tiles that keep the array busy for the shortest time come first: most searches need no others.
         """
+        least = np.floor(np.maximum(self.busy, self._on_chip()[1]))
+        order, total = np.argsort(least, kind="stable"), len(least)
+        for start, stop in pairwise(sorted({0, total // 16, total // 4, total})):
+            part, chosen = copy(self), np.sort(order[start:stop])
+            part.tiles, part.numbers = self.tiles[chosen], chosen
+            part.index = [places[chosen] for places in self.index]
+            part._measure()
+            yield part, float(least[order[stop]]) if stop < total else np.inf
+
+    def rank(self) -> tuple[Vector, Vector, Indices]:
+        """Return (bound, energy, number in the whole table) of all candidates that fit and differ from each other."""
         held = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
         scopes = {o: self._scopes(o) for o in held}
         which = {o: np.array([scopes[o].number[_inside(*choice, o)] for choice in self.choices]) for o in held}
         on_chip, ports = self._on_chip()
         busy, differs = np.maximum(self.busy, ports), self._differs(frozenset(held))
         bound = np.empty((len(self.choices), len(self.tiles)))
-        energy = np.empty(bound.shape)
+        energy, fits = np.empty(bound.shape), np.empty(bound.shape, dtype=bool)
         ends = [self._last_scope(*choice) for choice in self.choices]
         remaining = {inside: self._remaining(inside) for inside in set(ends)}
         single = [inside <= _inside(*choice, "output") for inside, choice in zip(ends, self.choices, strict=True)]
         step = -(-BLOCK // len(self.tiles))
         for rows in (slice(start, start + step) for start in range(0, len(self.choices), step)):
             picked = {o: _Picked(scopes[o], which[o][rows]) for o in held}
-            least, moved = self._bound(picked, busy, _Ends(ends[rows], remaining, single[rows]))
-            bound[rows] = np.where(self._fits(picked, differs[rows]), least, np.inf)
+            bound[rows], moved = self._bound(picked, busy, _Ends(ends[rows], remaining, single[rows]))
+            fits[rows] = self._fits(picked, differs[rows])
             energy[rows] = on_chip + moved * self.prices.off_chip
-        return bound.ravel(), energy.ravel()
+        pattern, tile = np.nonzero(fits)
+        return bound[fits], energy[fits], pattern * self.whole + self.numbers[tile]
 
     def _differs(self, held: frozenset[str]) -> Mask:
         """Return which candidates, as (pattern, tile), differ from all before them."""
@@ -362,7 +381,7 @@ class Table:
 
     def mapping(self, number: int) -> Mapping:
         """Return the candidate of a number: its tile counts faster than its pattern."""
-        pattern, tile = divmod(number, len(self.tiles))
+        pattern, tile = divmod(number, self.whole)
         order, levels = self.choices[pattern]
         g, m, n, k = (int(size) for size in self.tiles[tile])
         hold = tuple(zip(OPERANDS, levels, strict=True))
@@ -395,11 +414,16 @@ def ranked(tables: Sequence[Table]) -> Iterator[tuple[float, float, Mapping]]:
 
 
 def _ranked(table: Table) -> Iterator[tuple[float, float, Mapping]]:
-    bound, energy = table.rank()
-    least = bound.min(initial=np.inf)
-    while least < np.inf:
-        # Sorting all of them costs more than the search looks at: sort those near the front first.
-        front = np.flatnonzero((bound >= least) & (bound <= least * 1.05))
-        for number in front[np.lexsort((energy[front], bound[front]))]:
-            yield float(bound[number]), float(energy[number]), table.mapping(int(number))
-        least = bound.min(where=bound > least * 1.05, initial=np.inf)
+    bound, energy, number = np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+    for part, beyond in table.parts():
+        found = zip((bound, energy, number), part.rank(), strict=True)
+        bound, energy, number = (np.concatenate(pair) for pair in found)
+        least = bound.min(initial=np.inf)
+        while least < beyond:
+            # Sorting all of them costs more than the search looks at: sort those near the front first.
+            front = np.flatnonzero((bound >= least) & (bound <= least * 1.05) & (bound < beyond))
+            for at in front[np.lexsort((number[front], energy[front], bound[front]))]:
+                yield float(bound[at]), float(energy[at]), table.mapping(int(number[at]))
+            least = bound.min(where=bound > bound[front].max(), initial=np.inf)
+        left = bound >= beyond
+        bound, energy, number = bound[left], energy[left], number[left]
