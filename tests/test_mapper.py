@@ -79,7 +79,7 @@ def cycles_of(kernel, arch, around, mapping):
     return Engine(arch).run(_alone(plan, around)).cycles
 
 
-@law(st.data(), quick=60, full=3000)
+@law(st.data(), quick=60, full=400)
 def test_no_candidate_ends_before_its_bound_or_overflows(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     around = data.draw(surroundings(kernel))
@@ -91,7 +91,7 @@ def test_no_candidate_ends_before_its_bound_or_overflows(data):
         assert bound <= cycles_of(kernel, arch, around, mapping), mapping
 
 
-@law(st.data(), quick=15, full=400)
+@law(st.data(), quick=15, full=120)
 def test_the_search_finds_what_trying_all_candidates_finds(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     around = data.draw(surroundings(kernel))
@@ -108,7 +108,7 @@ def test_the_search_finds_what_trying_all_candidates_finds(data):
     assert choice.simulated <= len(every)
 
 
-@law(st.data(), quick=15, full=500)
+@law(st.data(), quick=15, full=120)
 def test_more_bandwidth_more_room_or_less_latency_never_makes_a_layer_slower(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     around = data.draw(surroundings(kernel))
@@ -142,7 +142,7 @@ def wishes(draw, kernel, arch):
     )
 
 
-@law(st.data(), quick=25, full=800)
+@law(st.data(), quick=25, full=150)
 def test_what_is_fixed_is_obeyed_and_never_beats_the_search(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     wish = data.draw(wishes(kernel, arch))
@@ -162,7 +162,7 @@ def test_what_is_fixed_is_obeyed_and_never_beats_the_search(data):
         assert found(kernel, arch).cycles <= choice.cycles
 
 
-@law(st.data(), quick=8, full=100)
+@law(st.data(), quick=8, full=40)
 def test_the_same_question_gets_the_same_answer(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     around = data.draw(surroundings(kernel))
@@ -170,7 +170,7 @@ def test_the_same_question_gets_the_same_answer(data):
     assert found(kernel, arch, around) == found(kernel, arch, around)
 
 
-@law(st.data(), quick=20, full=500)
+@law(st.data(), quick=20, full=120)
 def test_where_nothing_is_found_not_even_the_smallest_tile_fits(data):
     kernel, arch = data.draw(layers()), data.draw(chips())
     if next(candidates(kernel, arch), None) is not None:
