@@ -9,11 +9,12 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from sim import library, units
 from sim.dataflow import DATAFLOWS
-from sim.errors import ConfigError, Problem, TiletickError, nearest
+from sim.errors import ConfigError, Problem, TiletickError, nearest, unknown
+from sim.kernel import LANE_OPERATIONS
 from sim.yamlfile import Document, Path_, Strict, check, dotted, in_order, read
 
 OPERANDS = ("weight", "input", "output")
@@ -85,6 +86,14 @@ class Vector(Strict):
     lanes: Count = Field(description="lane operations a cycle")
     latency: int = Field(4, ge=0, description="cycles from an operand to its result")
     cycles_per: dict[str, Count] = Field({}, description="cycles of one lane operation where it is not 1")
+
+    @field_validator("cycles_per")
+    @classmethod
+    def _operations(cls, cycles: dict[str, int]) -> dict[str, int]:
+        for operation in cycles:
+            if operation not in LANE_OPERATIONS:
+                raise ValueError(unknown("lane operation", operation, LANE_OPERATIONS))
+        return cycles
 
 
 class Buffer(Strict):

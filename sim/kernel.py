@@ -150,6 +150,10 @@ class Contraction:
         return np.asarray(columns @ right)
 
 
+LANE_OPERATIONS = ("add", "mul", "max", "exp", "div", "sqrt", "tanh", "erf")
+"""The kinds of lane operations: `add` is subtract too, `max` is min and compare too."""
+
+
 @dataclass(frozen=True)
 class VectorWork:
     """Lane work without multiply-accumulate arrays: pooling, activations, norms, additions, data movement.

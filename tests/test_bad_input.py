@@ -356,3 +356,14 @@ def test_a_result_comes_back_as_it_was_written():
     result = run("tiny_4x4", "conv:4,8,8,4,3,3")
     assert Result.from_dict(json.loads(result.to_json())).to_json() == result.to_json()
     assert Result.from_dict(result.to_dict()) == result
+
+
+def test_a_lane_operation_that_there_is_not(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(CHIP.replace("cols: 4}", "cols: 4}\n  lanes: {kind: vector, lanes: 4, cycles_per: {expp: 4}}"))
+    with pytest.raises(ConfigError) as caught:
+        arch.load(str(path))
+    assert str(caught.value) == (
+        f"{path}:5: units.lanes.cycles_per: unknown lane operation 'expp'; did you mean 'exp'? "
+        "choose from: add, div, erf, exp, max, mul, sqrt, tanh"
+    )

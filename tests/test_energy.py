@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sim import energy
 from sim.energy.schema import FLOATS, INTEGERS, RECIPES
 from sim.errors import ConfigError
+from sim.kernel import LANE_OPERATIONS
 
 TABLES = {name: energy.load(name) for name in energy.names()}
 KIB = 1024
@@ -205,7 +206,7 @@ def test_composed_recipes_are_the_sum_of_their_parts() -> None:
 
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_every_format_has_a_cost_that_rises_with_its_bits(name: str) -> None:
-    for operation in energy.LANE_OPERATIONS:
+    for operation in LANE_OPERATIONS:
         for family in (INTEGERS, FLOATS):
             costs = [TABLES[name].lane(operation, number_format).pj for number_format in family]
             assert costs[0] > 0 and costs == sorted(costs)
@@ -213,7 +214,7 @@ def test_every_format_has_a_cost_that_rises_with_its_bits(name: str) -> None:
 
 def test_a_smaller_node_never_costs_more_logic() -> None:
     order = ["65nm", "45nm", "32nm", "28nm", "22nm", "7nm"]
-    for operation in energy.LANE_OPERATIONS:
+    for operation in LANE_OPERATIONS:
         for number_format in energy.FORMATS:
             costs = [TABLES[name].lane(operation, number_format).pj for name in order]
             assert costs == sorted(costs, reverse=True), (operation, number_format)

@@ -182,3 +182,9 @@ def test_where_nothing_is_found_not_even_the_smallest_tile_fits(data):
             with pytest.raises(MappingError):
                 search(kernel, arch, "array", wish=MappingChoice(
                     tile=Tile(**dict(zip(("m", "n", "k"), smallest, strict=True))), **wish))  # fmt: skip
+
+
+@law(layers(), chips(), st.integers(1, 6), st.integers(1, 6), quick=40, full=400)
+def test_a_larger_search_never_returns_a_worse_mapping(kernel, arch, effort, more):
+    smaller, larger = (found(kernel, arch, wish=MappingChoice(effort=e)) for e in (effort, effort + more))
+    assert smaller is None or (larger is not None and larger.cycles <= smaller.cycles)

@@ -1,13 +1,12 @@
 """Energy: technology tables with their sources, the cost of each action, and the account of a run."""
 
 from sim.energy.account import Energy, account
-from sim.energy.schema import FORMATS, LANE_OPERATIONS
+from sim.energy.schema import FORMATS
 from sim.energy.sources import Row, sources
 from sim.energy.table import Cost, Sram, Table, load, names
 
 __all__ = [
     "FORMATS",
-    "LANE_OPERATIONS",
     "Cost",
     "Energy",
     "Row",

@@ -30,8 +30,6 @@ RECIPES = {
 }
 """Lane operation to the mul and add it takes, and why; used where a table has no figure of its own."""
 
-LANE_OPERATIONS = ("add", "mul", *RECIPES)
-
 
 def _above_zero(dimension: str) -> BeforeValidator:
     def parse(text: object) -> float:

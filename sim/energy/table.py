@@ -11,7 +11,6 @@ from sim.energy.schema import (
     FLOATS,
     FORMATS,
     INTEGERS,
-    LANE_OPERATIONS,
     RECIPES,
     Entry,
     Schema,
@@ -19,6 +18,7 @@ from sim.energy.schema import (
 )
 from sim.energy.sram import at_capacity, capacity_note, energy_at, loglog, width_note
 from sim.errors import ConfigError, Problem, unknown
+from sim.kernel import LANE_OPERATIONS
 
 ALIKE = "a write costs what a read costs"
 
