@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from sim.arch import OPERANDS, Arch
@@ -12,13 +13,23 @@ from sim.timeline import Occupancy
 
 @dataclass
 class Slot:
-    """A tile on chip. `release` fires when its place is free, `freed_at` is the work step before that."""
+    """A tile on chip. `release` fires when its place is free, `freed_at` is the work step before that.
+
+    `left` is the part of its place that no later tile has taken.
+    """
 
     operand: str
     bytes: int
     stage: int
+    left: int
     release: Signal | None = None
     freed_at: int = -1
+
+    def lend(self, size: int) -> int:
+        """Give away up to `size` bytes of the place; return how many."""
+        lent = min(size, self.left)
+        self.left -= lent
+        return lent
 
 
 class Buffers:
@@ -28,26 +39,33 @@ class Buffers:
         self.arch = arch
         self.names = {operand: arch.buffer_of(operand) for operand in OPERANDS}
         self.held: dict[str, list[Slot]] = {name: [] for name in arch.buffers}
+        self.last: dict[tuple[str, int], deque[Slot]] = {}
         self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
 
     def take(self, operand: str, size: int, stage: int, slots: int) -> tuple[Slot, list[Slot]]:
-        """Return a new slot, and the slots (freed by the plan already) that must be empty before it is."""
+        """Return a new slot, and the slots (freed by the plan already) that must be empty before it is.
+
+        Those are its operand's tile `slots` before it, and every tile whose place it takes: that one's first,
+        then bytes that are free, then the places freed longest ago. The rest of a place waits for its next
+        taker, which must wait for the same release.
+        """
         name = self.names[operand]
         held, capacity = self.held[name], self.arch.buffers[name].tile_capacity
-        own = [slot for slot in held if slot.operand == operand and slot.stage == stage]
-        victims = own[: max(0, len(own) - slots + 1)]
-        total = sum(slot.bytes for slot in held) - sum(slot.bytes for slot in victims) + size
+        last = self.last.setdefault((operand, stage), deque(maxlen=slots))
+        victims = [last[0]] if len(last) == slots else []
+        free = capacity - sum(slot.left for slot in held)
+        needed = size - sum(slot.lend(size) for slot in victims if slot.release is not None)
+        needed -= min(needed, free)
         for slot in held:
-            if total <= capacity:
-                break
-            if slot.release is not None and slot not in victims:
+            if needed and slot.left and slot.release is not None:
+                needed -= slot.lend(needed)
                 victims.append(slot)
-                total -= slot.bytes
-        if total > capacity or any(slot.release is None for slot in victims):
-            raise CapacityError(f"a tile of {operand}", f"buffer '{name}'", total, capacity, "use a smaller tile")
-        self.held[name] = [slot for slot in held if slot not in victims]
-        new = Slot(operand, size, stage)
-        self.held[name].append(new)
+        if needed or any(slot.release is None for slot in victims):
+            what, total = f"a tile of {operand}", capacity + needed
+            raise CapacityError(what, f"buffer '{name}'", total, capacity, "use a smaller tile")
+        new = Slot(operand, size, stage, size)
+        self.held[name] = [*(slot for slot in held if slot.left or slot.release is None), new]
+        last.append(new)
         return new, victims
 
     def free(self, operand: str, stage: int, release: Signal, work: int) -> None:
