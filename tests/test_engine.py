@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from sim.arch import Arch, Simple, channel
 from sim.engine import Engine
-from sim.errors import DeadlockError
+from sim.errors import CapacityError, DeadlockError
 from sim.frontend import Read, Stage
 from sim.hardware.array import tile_timing
+from sim.hardware.buffers import Buffers
 from sim.hardware.unit import Signal
 from sim.kernel import Contraction
 from sim.mapping import RELEVANT, Mapping, Tiling, check
@@ -20,7 +21,7 @@ from sim.plan import Compute, Load, Process, Store, steps
 from sim.planner import plan_contraction
 from sim.reference import simulate
 from sim.timeline import CAUSES
-from tests.laws import FLOWS, ORDERS, arches, blocks_of, law, register_fold, runs_of_stages
+from tests.laws import FLOWS, ORDERS, arches, blocks_of, chip, law, register_fold, runs_of_stages
 
 
 def run(arch, stages, fast_forward=True):
@@ -31,7 +32,7 @@ def alone(plan):
     return [Stage(plan, 0)]
 
 
-@law(runs_of_stages(), quick=50, full=3000)
+@law(runs_of_stages(), quick=80, full=3000)
 def test_skipping_settled_loops_changes_nothing(case):
     arch, stages = case
     assert run(arch, stages) == run(arch, stages, fast_forward=False)
@@ -98,7 +99,7 @@ def test_cycles_are_no_less_than_compute_and_bandwidth_allow(case):
         assert cycles * arch.memory.bandwidth >= moved * arch.clock
 
 
-@law(runs_of_stages(bounded=True), quick=25, full=1000)
+@law(runs_of_stages(bounded=True), quick=60, full=3000)
 def test_buffers_are_never_overfull(case):
     arch, stages = case
     peaks = run(arch, stages).peaks
@@ -198,4 +199,32 @@ def test_an_endless_wait_is_told_by_who_waits_on_what():
         engine.run([Stage(plan, 0, (Read("input", "never"),))])
     assert str(error.value) == (
         "deadlock: no unit can go on\n  array: Compute wait_input\n  dram: Load wait_dependency"
+    )
+
+
+def test_the_rest_of_a_place_is_free_no_sooner_than_the_place():
+    buffers = Buffers(chip("100 B"))
+    whole, _ = buffers.take("weight", 100, 0, 2)
+    buffers.free("weight", 0, Signal(), 0)
+    _, small = buffers.take("output", 10, 1, 2)
+    _, rest = buffers.take("input", 90, 1, 2)
+    assert small == rest == [whole]
+
+
+def test_a_tile_waits_for_the_one_that_many_slots_before_it_however_large_the_buffer():
+    buffers = Buffers(chip("1 GiB"))
+    first, none = buffers.take("input", 10, 0, 2)
+    buffers.free("input", 0, Signal(), 0)
+    _, nor = buffers.take("input", 10, 0, 2)
+    _, waited = buffers.take("input", 10, 0, 2)
+    assert (none, nor, waited) == ([], [], [first])
+
+
+def test_a_tile_beside_which_there_is_no_room_says_so():
+    buffers = Buffers(chip("100 B"))
+    buffers.take("weight", 60, 0, 2)
+    with pytest.raises(CapacityError) as error:
+        buffers.take("input", 50, 0, 2)
+    assert str(error.value) == (
+        "a tile of input does not fit in buffer 'sram': needs 110 bytes, 100 are available; use a smaller tile"
     )
