@@ -141,7 +141,11 @@ class Table:
         packs = self._each("g", lambda tiles: sum(c * -(-s // self.packed) for c, s, _ in tiles))
         tails = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
         self.ends = tails - self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
-        self.busy = self.folds[sides[0]] * self.folds[sides[1]] * intervals * packs + self.ends
+        folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
+        self.busy = folds * intervals + self.ends
+        waits = self._each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
+        self.unloaded = folds * waits
+        """Cycles in which folds may not load: what loading takes comes on top."""
         self.all = {sides[0]: self.folds[sides[0]], sides[1]: self.folds[sides[1]], stream: intervals}
         self.final = {d: self._each(d, partial(self._last_folds, d)) for d in sides}
         self.final[stream] = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
@@ -368,7 +372,8 @@ class Table:
         for operand in OPERANDS:
             width = self.arch.bits("partial_sum" if operand == "output" else operand) / 8
             again = prod((f for d, f in self.folds.items() if d not in RELEVANT[operand]), start=1.0)
-            elements[operand] = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * again
+            tiles = self.count[self.flow.stream] if operand == self.flow.stationary != "output" else 1.0
+            elements[operand] = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * again * tiles
             price = self.prices.reads.get(operand, 0.0)
             price += self.prices.writes.get(operand, 0.0) if operand == "output" else 0.0
             energy = energy + elements[operand] * width * price
@@ -377,6 +382,9 @@ class Table:
                 reads = {**elements, "output": 0.0}  # the first sums of an output are not read
                 moved = port_bytes(self.arch, buffer, reads, elements, self.flow.stationary)
                 slowest = np.maximum(slowest, moved / buffer.bandwidth)
+                if self.flow.stationary in buffer.holds and self.flow.stationary != "output":
+                    held = elements[self.flow.stationary] * self.arch.bits(self.flow.stationary) / 8
+                    slowest = np.maximum(slowest, self.unloaded + held / buffer.bandwidth + self.ends)
         return energy, slowest
 
     def mapping(self, number: int) -> Mapping:
