@@ -62,7 +62,9 @@ class Engine:
         try:
             with _collector_paused():
                 self.env.run(until=self.all_done)
-        except RuntimeError:
+        except RuntimeError as error:
+            if not str(error).startswith("No scheduled events left"):  # simpy's words where nothing can move
+                raise
             raise DeadlockError(self._waiting()) from None
         for unit in self.units.values():
             unit.close(self.end, self.shift)

@@ -31,7 +31,10 @@ class ConfigError(TiletickError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__(*problems)  # the arguments, so that a copy (another process, a re-raise) is the same
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class MappingError(TiletickError):
@@ -43,8 +46,13 @@ class CapacityError(MappingError):
 
     def __init__(self, what: str, memory: str, needed: int, available: int, way_out: str) -> None:
         self.what, self.memory, self.needed, self.available = what, memory, needed, available
-        super().__init__(
-            f"{what} does not fit in {memory}: needs {needed} bytes, {available} are available; {way_out}"
+        self.way_out = way_out
+        super().__init__(what, memory, needed, available, way_out)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} does not fit in {self.memory}: needs {self.needed} bytes, "
+            f"{self.available} are available; {self.way_out}"
         )
 
 
@@ -53,7 +61,10 @@ class DeadlockError(TiletickError):
 
     def __init__(self, waiting: Sequence[str]) -> None:
         self.waiting = tuple(waiting)
-        super().__init__("deadlock: no unit can go on\n" + "\n".join(f"  {line}" for line in waiting))
+        super().__init__(self.waiting)
+
+    def __str__(self) -> str:
+        return "deadlock: no unit can go on\n" + "\n".join(f"  {line}" for line in self.waiting)
 
 
 def nearest(value: object, choices: Iterable[str]) -> str | None:

@@ -7,11 +7,12 @@ tables in test_energy.py.
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
 from sim import arch, library
-from sim.errors import CapacityError, ConfigError, TiletickError, unknown
+from sim.errors import CapacityError, ConfigError, DeadlockError, Problem, TiletickError, unknown
 from sim.result import Result
 from sim.simulate import run
 
@@ -367,3 +368,18 @@ def test_a_lane_operation_that_there_is_not(tmp_path):
         f"{path}:5: units.lanes.cycles_per: unknown lane operation 'expp'; did you mean 'exp'? "
         "choose from: add, div, erf, exp, max, mul, sqrt, tanh"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError(Problem("is empty", "chip.yaml", 1, "units"), Problem("is odd", "chip.yaml")),
+        CapacityError("a tile", "buffer 'all'", 9, 8, "use a smaller one"),
+        DeadlockError(["array: Compute wait_input"]),
+    ],
+)
+def test_an_error_says_the_same_in_another_process(error):
+    """Pools pickle errors, and the event kernel rebuilds them from their arguments."""
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied)) == (type(error), str(error))
+    assert str(type(error)(*error.args)) == str(error)

@@ -1,0 +1,7 @@
+"""Kernel + chip + mapping to plan: the tile loops of a contraction, the chunks of vector work."""
+
+from sim.planner.contraction import ALONE, Surroundings, plan_contraction
+from sim.planner.tiles import fold_count, port_bytes, tile_work
+from sim.planner.vector import plan_vector
+
+__all__ = ["ALONE", "Surroundings", "fold_count", "plan_contraction", "plan_vector", "port_bytes", "tile_work"]

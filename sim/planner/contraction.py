@@ -1,0 +1,199 @@
+"""The plan of a contraction: its tile loops, from the outermost inwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from sim.arch import Arch
+from sim.dataflow import Dim
+from sim.kernel import Contraction, VectorWork
+from sim.mapping import RELEVANT, Run, Tiling, channels, tile_count
+from sim.plan import (
+    Broadcast,
+    Claim,
+    Compute,
+    Extent,
+    Free,
+    Load,
+    Loop,
+    Node,
+    Plan,
+    Process,
+    Reduce,
+    Store,
+)  # fmt: skip
+from sim.planner.tiles import tile_work
+from sim.planner.vector import process
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a kernel has around it: operands that are kept on chip and need no transfer, vector work that
+    runs on each output tile before it is stored, and parameters (biases, norms) that work needs."""
+
+    on_chip: frozenset[str] = frozenset()
+    epilogue: tuple[VectorWork, ...] = ()
+    parameters: int = 0
+
+
+ALONE = Surroundings()
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a loop body stands: the tile sizes that the loops around it have fixed."""
+
+    g: int
+    fixed: tuple[tuple[Dim, Run], ...] = ()
+    first: bool = True
+    last: bool = True
+
+    def size(self, dim: Dim, whole: int) -> int:
+        """Return the size along `dim`: the tile's where a loop has fixed it, else `whole`."""
+        return next((run.size for d, run in self.fixed if d == dim), whole)
+
+    def extent(self, kernel: Contraction) -> Extent:
+        """Return the sizes along (g, m, n, k)."""
+        return (self.g, self.size("m", kernel.m), self.size("n", kernel.n), self.size("k", kernel.k))
+
+
+class _Builder:
+    """Builds the tile loops of one contraction, from the outermost inwards."""
+
+    def __init__(self, tiling: Tiling, arch: Arch, context: Surroundings) -> None:
+        self.tiling, self.arch = tiling, arch
+        self.on_chip, self.epilogue, self.parameters = context.on_chip, context.epilogue, context.parameters
+        self.kernel, self.mapping = tiling.kernel, tiling.mapping
+        self.count = arch.array.count if arch.array else 1
+
+    def body(self) -> tuple[Node, ...]:
+        loops = tuple(
+            Loop("g", run.count, start, run.size, self.level(0, Context(run.size)))
+            for run, start in _starts(self.tiling.group_runs)
+        )
+        if not self.parameters or not self.arch.bounded:
+            return loops
+        size = self.arch.bytes_of("partial_sum", self.parameters)
+        return (Load("parameter", size, (1, 1, self.parameters, 1)), *loops)
+
+    def level(self, depth: int, context: Context) -> tuple[Node, ...]:
+        opening, closing = list[Node](), list[Node]()
+        for operand in ("weight", "input", "output"):
+            if self.mapping.level(operand) == depth:
+                opening += self.open(operand, context)
+                closing += self.close(operand, context)
+        inner = (self.compute(context),) if depth == 3 else self.loops(depth, context)
+        reduce: list[Node] = []
+        if depth == 3 and self.mapping.split == "k":
+            extent = context.extent(self.kernel)
+            sums = self.arch.bytes_of("partial_sum", prod(extent[:3])) * (self.count - 1)
+            reduce = [Reduce(sums)]
+        return (*opening, *inner, *reduce, *closing)
+
+    def loops(self, depth: int, context: Context) -> tuple[Node, ...]:
+        dim = self.mapping.order[depth]
+        tiles = self.tiling.runs(dim)
+        if dim != "k":
+            return _nest(dim, tiles, lambda run: self.level(depth + 1, _fix(context, dim, run)))
+        ends = _peel(tiles)
+        return tuple(
+            Loop("k", run.count, start, run.size, self.level(depth + 1, _fix(context, "k", run, i == 0, last)))
+            for i, (run, start) in enumerate(_starts(ends))
+            for last in (i == len(ends) - 1,)
+        )
+
+    def compute(self, context: Context) -> Compute:
+        extent = context.extent(self.kernel)
+        return Compute(tile_work(self.tiling, self.arch, extent, context.first), extent, context.first)
+
+    def open(self, operand: str, context: Context) -> list[Node]:
+        size, extent = self.size(operand, context), context.extent(self.kernel)
+        if operand == "output":
+            resumed = not context.first and "k" not in self.mapping.inside("output")
+            claim = [Claim("output", size)] if self.arch.bounded else []
+            return [*claim, *([Load("output", size, extent, partial=True)] if resumed and claim else [])]
+        steps: list[Node] = []
+        if self.arch.bounded and operand not in self.on_chip:
+            steps.append(Load(operand, size, extent))
+        if (self.mapping.split, operand) in (("m", "weight"), ("n", "input")):
+            steps.append(Broadcast(operand, size * (self.count - 1)))
+        return steps
+
+    def close(self, operand: str, context: Context) -> list[Node]:
+        if operand != "output":
+            return [Free(operand)] if self.arch.bounded and operand not in self.on_chip else []
+        extent = context.extent(self.kernel)
+        elements = prod(extent[:3])
+        if not context.last and "k" not in self.mapping.inside("output"):
+            size = self.arch.bytes_of("partial_sum", elements)
+            return [Store(size, extent, partial=True), Free("output")] if self.arch.bounded else []
+        steps: list[Node] = [*self.finish(elements)]
+        if self.arch.bounded:
+            if "output" not in self.on_chip:
+                steps.append(Store(self.arch.bytes_of("output", elements), extent))
+            steps.append(Free("output"))
+        return steps
+
+    def finish(self, elements: int) -> list[Process]:
+        """Return the share of the fused vector work that `elements` outputs take."""
+        vector = self.arch.vector
+        if vector is None or not self.epilogue:
+            return []
+        share = {o: 0 for work in self.epilogue for o, _ in work.operations}
+        for work in self.epilogue:
+            for operation, count in work.operations:
+                share[operation] += -(-count * elements // work.outputs)
+        return [process(vector, tuple(share.items()), elements)]
+
+    def size(self, operand: str, context: Context) -> int:
+        """Return the bytes of the tile of `operand` in this scope."""
+        kernel = self.kernel
+        g, m, n, k = context.extent(kernel)
+        if operand == "output":
+            return self.arch.bytes_of("partial_sum", g * m * n)
+        if operand == "weight":
+            return self.arch.bytes_of("weight", g * n * k)
+        whole = kernel.input_elements // (kernel.groups * kernel.channels)
+        read = next((run.window for d, run in context.fixed if d == "m"), whole)
+        return self.arch.bytes_of("input", g * read * channels(kernel, k))
+
+
+def _fix(context: Context, dim: Dim, run: Run, first: bool = True, last: bool = True) -> Context:
+    ends = (first, last) if dim == "k" else (context.first, context.last)
+    return Context(context.g, (*context.fixed, (dim, run)), *ends)
+
+
+def _starts(tiles: Sequence[Run]) -> list[tuple[Run, int]]:
+    """Return each run with the position at which it begins."""
+    starts = [sum(run.count * run.size for run in tiles[:i]) for i in range(len(tiles))]
+    return list(zip(tiles, starts, strict=True))
+
+
+def _peel(tiles: Sequence[Run]) -> list[Run]:
+    """Split the first and the last tile off, as sums start in one and are finished in the other."""
+    single = [Run(1, r.size) for r in tiles for _ in range(min(r.count, 3))] if tile_count(tuple(tiles)) <= 3 else []
+    if single:
+        return single
+    peeled = list(tiles)
+    head, tail = peeled[0], peeled[-1]
+    if head.count > 1:
+        peeled[0:1] = [Run(1, head.size), Run(head.count - 1, head.size)]
+    if (tail := peeled[-1]).count > 1:
+        peeled[-1:] = [Run(tail.count - 1, tail.size), Run(1, tail.size)]
+    return peeled
+
+
+def _nest(dim: Dim, tiles: Sequence[Run], body: Callable[[Run], tuple[Node, ...]]) -> tuple[Node, ...]:
+    return tuple(
+        Loop(dim, run.count, start, run.size, _nest(dim, run.inner, body) if run.inner else body(run))
+        for run, start in _starts(tiles)
+    )
+
+
+def plan_contraction(tiling: Tiling, arch: Arch, unit: str, around: Surroundings = ALONE) -> Plan:
+    """Return the plan of a contraction among what surrounds it."""
+    body = _Builder(tiling, arch, around).body()
+    slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT) if arch.bounded else ()
+    return Plan(tiling.kernel.name, tiling.kernel, unit, body, slots, tiling.mapping)

@@ -1,0 +1,98 @@
+"""What the array does for one tile: folds, what they read and write, what the buffer ports allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from sim.arch import Arch, Buffer, Systolic
+from sim.dataflow import DATAFLOWS, Dim
+from sim.kernel import Contraction
+from sim.mapping import RELEVANT, Tiling
+from sim.plan import (
+    Extent,
+    TileWork,
+)  # fmt: skip
+
+
+def fold_count(kernel: Contraction, lowering: str, dim: Dim, size: int, pes: int) -> int:
+    """Return the folds along an array side of `pes` PEs that holds `size` of `dim`.
+
+    im2col packs channels and taps densely on the side; direct lowering starts a fold at every tap, and of
+    `size` steps a few taps may have one channel more than the others (the share of one of several arrays).
+    """
+    if dim == "k" and lowering == "direct":
+        depth, more = divmod(size, kernel.taps)
+        return more * -(-(depth + 1) // pes) + (kernel.taps - more) * -(-depth // pes)
+    return -(-size // pes)
+
+
+def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWork:
+    """Return what the array does for a tile of `extent` (g, m, n, k); `first` need not read its sums."""
+    array, mapping, kernel = arch.array, tiling.mapping, tiling.kernel
+    assert array is not None  # the caller has checked it
+    flow = DATAFLOWS[array.dataflow]
+    g, sizes = extent[0], dict(zip(("m", "n", "k"), extent[1:], strict=True))
+    share = {d: -(-s // array.count) if d == mapping.split else s for d, s in sizes.items()}
+    fold = {
+        dim: fold_count(kernel, mapping.lowering, dim, share[dim], pes)
+        for dim, pes in ((flow.row, array.rows), (flow.col, array.cols))
+    }
+    packs = -(-g // mapping.packed)
+    folds = packs * prod(fold.values())
+    arrays = array.count if mapping.split else 1
+    again = {o: prod(f for d, f in fold.items() if d not in RELEVANT[o]) for o in RELEVANT}
+    moved = {o: g * prod(sizes[d] for d in RELEVANT[o]) * again[o] for o in RELEVANT}
+    written = moved["output"] * (arrays if mapping.split == "k" else 1)
+    sums_read = written - (g * sizes["m"] * sizes["n"] if first else 0)
+    reads = (("weight", moved["weight"]), ("input", moved["input"]), ("output", sums_read))
+    work = TileWork(
+        folds=folds,
+        stream=share[flow.stream],
+        macs=g * prod(sizes.values()),
+        used=g * prod(sizes[d] for d in (flow.row, flow.col)) * (_splits(sizes, mapping.split, flow.stream, array)),
+        slots=folds * array.rows * array.cols * arrays,
+        reads=reads,
+        writes=(("output", written),),
+    )
+    return _with_ports(work, arch, flow.stationary)
+
+
+def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systolic) -> int:
+    """Return how many arrays hold a copy of the same PE slots: those that divide the streamed dimension."""
+    return min(array.count, sizes[stream]) if split == stream else 1
+
+
+def _with_ports(work: TileWork, arch: Arch, stationary: str) -> TileWork:
+    """Return the work with the least cycles that the narrowest buffer port allows a fold.
+
+    The stationary operand is read while it loads, the others (and the sums) while the fold streams.
+    """
+    slowest, port, loading = 0, "input", 0
+    reads, writes = dict(work.reads), dict(work.writes)
+    for buffer in arch.buffers.values() if arch.bounded else ():
+        if buffer.bandwidth is None:
+            continue
+        moved = port_bytes(arch, buffer, reads, writes, stationary)
+        cycles = ceil(moved / (buffer.bandwidth * work.folds))
+        if cycles > slowest:
+            slowest, port = cycles, max(buffer.holds, key=lambda o: reads[o] * (o != stationary))
+        if stationary in buffer.holds:
+            held = arch.bytes_of(stationary, reads[stationary])
+            loading = -(-held // (buffer.bandwidth * work.folds))
+    return replace(work, port_cycles=slowest, load_cycles=loading, port=port)
+
+
+def port_bytes(
+    arch: Arch, buffer: Buffer, reads: Mapping[str, Any], writes: Mapping[str, Any], stationary: str
+) -> Any:
+    """Return the bytes that pass the busiest port of a buffer while folds stream; element counts may be vectors."""
+    load = sum(
+        reads[o] * arch.bits("partial_sum" if o == "output" else o) / 8 for o in buffer.holds if o != stationary
+    )
+    store = writes["output"] * arch.bits("partial_sum") / 8 if "output" in buffer.holds else 0
+    return np.maximum(load, store) if buffer.ports > 1 else load + store
