@@ -102,7 +102,7 @@ class Book:
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds), layers=tuple(layers),
-            not_modelled=(*missing, *self.not_modelled), provenance=self._provenance(provenance),
+            not_modelled=(*missing, *self.not_modelled), provenance={"version": __version__, **provenance},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(),
         )  # fmt: skip
 
@@ -140,9 +140,6 @@ class Book:
         moved = sum(sum(operands.values()) for operands in traffic.get("dram", {}).values())
         share = moved / (memory.bandwidth * seconds) if seconds else 0.0
         return {"dram": {"bandwidth_utilization": share, "bandwidth_gbps": moved / seconds / 1e9 if seconds else 0.0}}
-
-    def _provenance(self, given: Any) -> dict[str, Any]:
-        return {"version": __version__, **given}
 
     def _compulsory(self) -> dict[str, int]:
         """Return the bytes of each operand if every one that a multiply-accumulate touches moved once."""

@@ -61,15 +61,15 @@ class Systolic(Strict):
     """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
 
     kind: Literal["systolic"]
-    rows: Count = Field(16, description="PEs in a column; weights of K (ws, is) or outputs of M (os) lie here")
-    cols: Count = Field(16, description="PEs in a row")
+    rows: Count = Field(16, description="PEs in a column; K (ws, is) or M (os) lies here")
+    cols: Count = Field(16, description="PEs in a row; N (ws, os) or M (is) lies here")
     dataflow: DataflowName = Field("ws", description="what stays in the PEs: ws, os, is or the long names")
     sram_read_latency: int = Field(1, ge=0, description="cycles from an accepted address to the operand")
     output_register: int = Field(1, ge=0, description="registers behind the last PE of a column")
     pe_pipeline: Count = Field(1, description="cycles of one multiply-accumulate; 1 is a single-cycle PE")
     weight_buffers: Literal[1, 2] = Field(1, description="weight registers a PE (ws, is); 2 loads behind compute")
     swap: Literal["wave", "global"] = Field("wave", description="how two weight registers exchange roles")
-    drain: Literal["serial", "overlap"] = Field("serial", description="os: drain after, or beside, the next fold")
+    drain: Literal["serial", "overlap"] = Field("serial", description="os: folds start behind the drain, or beside it")
     convention: Literal["rtl", "scalesim"] = Field("rtl", description="how cycles of a fold are counted")
     count: Count = Field(1, description="how many such arrays work on a layer together")
 
@@ -171,8 +171,12 @@ class MappingChoice(Strict):
     order: list[Literal["m", "n", "k"]] | None = Field(None, description="tile loops from outermost to innermost")
     resident: list[Operand] | None = Field(None, description="operands that load once and stay for the layer")
     effort: Count = Field(12, description="tile sizes tried along each dimension; more never give a worse mapping")
-    lowering: Literal["auto", "im2col", "direct"] = "auto"
-    groups: Literal["auto", "serial", "packed"] = "auto"
+    lowering: Literal["auto", "im2col", "direct"] = Field(
+        "auto", description="im2col packs channels and taps densely on the array, direct starts a fold at every tap"
+    )
+    groups: Literal["auto", "serial", "packed"] = Field(
+        "auto", description="groups one by one, or as many as fit block-diagonally on the array"
+    )
     split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
 
     @model_validator(mode="after")

@@ -168,10 +168,6 @@ class VectorWork:
     operations: tuple[tuple[str, int], ...] = ()
     weights: int = 0
 
-    @property
-    def lane_operations(self) -> int:
-        """All operations, of every kind."""
-        return sum(count for _, count in self.operations)
 
 
 Kernel = Contraction | VectorWork

@@ -60,7 +60,7 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
     """
     tasks: dict[str, Task] = {}
     made_by: dict[str, tuple[str, ...]] = {name: (name,) for name in graph.inputs}
-    uses = Counter(tensor for node in graph.nodes for tensor in node.inputs)
+    uses = _uses(graph)
     skipped: dict[str, list[str]] = {}
     for node in graph.nodes:
         sources = tuple(dict.fromkeys(s for tensor in node.inputs for s in made_by[tensor]))
@@ -83,6 +83,19 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
     ]
     last = {source for tensor in graph.outputs for source in made_by[tensor]}
     return Lowered(tuple(tasks.values()), _kept(list(tasks.values()), arch, last), tuple(missing))
+
+
+def _uses(graph: Graph) -> Counter[str]:
+    """Return how many operators that are no views read each tensor, itself or through views of it."""
+    uses = Counter(tensor for node in graph.nodes if node.kernels for tensor in node.inputs)
+    for node in reversed(graph.nodes):
+        if not node.kernels:
+            for tensor in node.inputs:
+                uses[tensor] += sum(uses[view] for view in node.outputs)
+    for node in graph.nodes:
+        if not node.kernels:
+            uses |= Counter({view: max(uses[tensor] for tensor in node.inputs) for view in node.outputs})
+    return uses
 
 
 def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]) -> str:

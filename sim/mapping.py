@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from math import prod
 
 from sim.arch import OPERANDS, Arch
@@ -72,14 +73,28 @@ def row_runs(batch: int, axes: tuple[Axis, ...], size: int) -> tuple[Run, ...]:
     if size >= positions:
         images = runs(batch, size // positions)
         return tuple(Run(r.count, r.size * positions, r.size * whole) for r in images)
-    cuts: list[Run] = []
-    for start in range(0, positions, size):
-        stop = min(start + size, positions)
-        cut = Run(1, stop - start, window(axes, start, stop))
-        if cuts and (cuts[-1].size, cuts[-1].window) == (cut.size, cut.window):
-            cut = Run(cuts.pop().count + 1, cut.size, cut.window)
-        cuts.append(cut)
-    return tuple(cuts) if batch == 1 else (Run(batch, positions, whole, tuple(cuts)),)
+    cuts = _cuts(axes, size)
+    return cuts if batch == 1 else (Run(batch, positions, whole, cuts),)
+
+
+def _cuts(axes: tuple[Axis, ...], size: int) -> tuple[Run, ...]:
+    """Return the tiles of one image: row by row where `size` divides a row, else one behind the other."""
+    positions, inner = prod(axis.out for axis in axes), prod(axis.out for axis in axes[1:])
+    if size < inner and inner % size == 0:
+        row = _cuts(axes[1:], size)
+        reads = [axes[0].touched(at, 1) for at in range(axes[0].out)]
+        return tuple(
+            Run(len(list(same)), inner, read * window(axes[1:], 0, inner), _scaled(row, read))
+            for read, same in groupby(reads)
+        )
+    starts = range(0, positions, size)
+    cuts = ((min(size, positions - at), window(axes, at, min(at + size, positions))) for at in starts)
+    return tuple(Run(len(list(same)), length, read) for (length, read), same in groupby(cuts))
+
+
+def _scaled(tiles: tuple[Run, ...], times: int) -> tuple[Run, ...]:
+    """Return the tiles with `times` the inputs each: those of as many rows of the axis around them."""
+    return tuple(Run(r.count, r.size, r.window * times, _scaled(r.inner, times)) for r in tiles)
 
 
 def window(axes: tuple[Axis, ...], start: int, stop: int) -> int:

@@ -41,14 +41,15 @@ def run(
     (the result is the same). Raises ConfigError, MappingError or CapacityError, in the user's words.
     """
     chip, graph, digests = open_both(arch, network, overrides or {})
-    lowered = _pick(lower(graph, chip), layers)
-    missing = [*lowered.not_modelled, *graph.not_modelled]
+    lowered = lower(graph, chip)
+    missing = [*lowered.not_modelled, *graph.not_modelled, *_idle_patterns(chip, lowered, overrides or {})]
+    lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
-    stages = Planner(chip, lowered, book).stages(progress)
+    stages = Stages(chip, lowered, book).all(progress)
     timeline = Engine(chip, fast_forward).run(stages)
     return book.result(lowered, stages, timeline, missing, digests | {"overrides": dict(overrides or {})})
 
@@ -102,6 +103,15 @@ def _pick(lowered: Lowered, pattern: str | None) -> Lowered:
     return replace(lowered, tasks=tasks)
 
 
+def _idle_patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the layer patterns of the chip's mapping that match no layer; ConfigError where --set made them."""
+    names = [task.name for task in lowered.tasks]
+    idle = [p for p in chip.mapping.layers if not any(fnmatchcase(name, p) for name in names)]
+    if idle and any(key.removeprefix("arch.").startswith("mapping") for key in overrides):
+        raise ConfigError(*(Problem(unknown("layer", pattern, names), "--set mapping.layers") for pattern in idle))
+    return [{"what": "a mapping for layers that the network does not have", "where": idle}] if idle else []
+
+
 def wish_for(chip: Arch, layer: str) -> MappingChoice:
     """Return what the user fixed for a layer: the general choice, then each pattern that matches its name."""
     general = chip.mapping
@@ -113,14 +123,14 @@ def wish_for(chip: Arch, layer: str) -> MappingChoice:
 
 
 @dataclass
-class Planner:
+class Stages:
     """Maps and plans the layers of a run; equal kernels in equal surroundings are mapped once."""
 
     chip: Arch
     lowered: Lowered
     book: accounting.Book
 
-    def stages(self, progress: Progress | None) -> list[Stage]:
+    def all(self, progress: Progress | None) -> list[Stage]:
         """Return the stages of all layers, in order."""
         self.choices: dict[Any, Choice] = {}
         stages = []

@@ -68,4 +68,3 @@ class Timeline:
     ledgers: dict[str, Ledger]
     spans: list[tuple[int, int]]
     peaks: dict[str, int]
-    events: int = 0

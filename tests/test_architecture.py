@@ -16,7 +16,7 @@ LAYERS = [
     "yamlfile library registry",
     "arch kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
-    "dataflows planner execute reference bounds layers",
+    "dataflows planner execute reference layers",
     "timeline hardware frontend engine",
     "energy result",
     "mapper accounting simulate",

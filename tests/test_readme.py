@@ -37,6 +37,8 @@ def test_the_chip_the_network_and_the_mapping_run_together(tmp_path: Path) -> No
     (tmp_path / "small.yaml").write_text(network)
     result = sim.run(str(tmp_path / "mine.yaml"), str(tmp_path / "small.yaml"))
     assert (result.arch, result.workload, result.macs) == ("mine", "small", 16 * 16 * 27 * 16 + 16 * 10)
+    fixed = sim.run(str(tmp_path / "mine.yaml"), "resnet50", layers="layer4.*.conv3")
+    assert {layer.mapping["tile"]["k"] for layer in fixed.layers if layer.mapping} == {512}
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:

@@ -198,3 +198,37 @@ def test_groups_lie_one_by_one_or_block_diagonally(groups, packed, folds):
 
 def test_a_value_on_the_command_line_is_that_of_a_file():
     assert [scalar(text) for text in ("16", "ws", "[1, 2]", "true", "NO", "1e3")] == [16, "ws", [1, 2], True, "NO", 1e3]
+
+
+def test_a_tensor_that_is_also_read_raw_through_a_view_is_not_fused_away(tmp_path):
+    path = tmp_path / "views.yaml"
+    path.write_text(
+        """
+name: views
+inputs: {x: [1, 4, 8, 8]}
+layers:
+  - {name: c, op: conv2d, in: x, filters: 8, kernel: 1, bias: false}
+  - {name: f, op: identity, in: c}
+  - {name: r, op: relu, in: f}
+  - {name: d, op: conv2d, in: r, filters: 8, kernel: 1, bias: false}
+  - {name: e, op: conv2d, in: c, filters: 8, kernel: 1, bias: false}
+"""
+    )
+    result = run("tiny_4x4", str(path))
+    assert [layer.name for layer in result.layers] == ["c", "r", "d", "e"]
+    assert [layer.traffic_bytes["dram"]["write"]["output"] for layer in result.layers[:2]] == [512, 512]
+
+
+def test_a_mapping_for_a_layer_that_is_not_there_is_told():
+    with pytest.raises(ConfigError) as caught:
+        run("tiny_4x4", "gemm:8x8x8", {"mapping.layers": {"gem": {"tile": {"m": 4}}}})
+    assert str(caught.value) == (
+        "--set mapping.layers: unknown layer 'gem'; did you mean 'gemm'? choose from: gemm"
+    )
+
+
+def test_a_chip_s_mapping_for_layers_of_other_networks_is_named(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text("extends: tiny_4x4\nname: chip\nmapping: {layers: {conv9: {tile: {m: 4}}}}\n")
+    result = run(str(path), "gemm:8x8x8")
+    assert {"what": "a mapping for layers that the network does not have", "where": ["conv9"]} in result.not_modelled

@@ -62,9 +62,9 @@ class Context:
 class _Builder:
     """Builds the tile loops of one contraction, from the outermost inwards."""
 
-    def __init__(self, tiling: Tiling, arch: Arch, context: Surroundings) -> None:
+    def __init__(self, tiling: Tiling, arch: Arch, around: Surroundings) -> None:
         self.tiling, self.arch = tiling, arch
-        self.on_chip, self.epilogue, self.parameters = context.on_chip, context.epilogue, context.parameters
+        self.on_chip, self.epilogue, self.parameters = around.on_chip, around.epilogue, around.parameters
         self.kernel, self.mapping = tiling.kernel, tiling.mapping
         self.count = arch.array.count if arch.array else 1
 
@@ -177,8 +177,7 @@ def _peel(tiles: Sequence[Run]) -> list[Run]:
     if single:
         return single
     peeled = list(tiles)
-    head, tail = peeled[0], peeled[-1]
-    if head.count > 1:
+    if (head := peeled[0]).count > 1:
         peeled[0:1] = [Run(1, head.size), Run(head.count - 1, head.size)]
     if (tail := peeled[-1]).count > 1:
         peeled[-1:] = [Run(tail.count - 1, tail.size), Run(1, tail.size)]
