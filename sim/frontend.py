@@ -69,6 +69,7 @@ class FrontEnd:
     def begin(self, index: int, stage: Stage) -> None:
         """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
         self.index, self.stage, self.slots = index, stage, dict(stage.plan.slots)
+        self.began = self.work + 1
         self.fresh: list[Wait] = []
         self.arrives: dict[str, list[Wait]] = {}
         self.waits: dict[str, list[Wait]] = {"weight": [], "input": [], "parameter": []}
@@ -141,13 +142,15 @@ class FrontEnd:
             self.hoisted = None
             return
         waits, at = list(self.waits.get(step.operand, ())), -1
-        behind_stores, slot = step.partial or bool(waits), None
+        if waits:
+            self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
+        slot = None
         if step.operand != "parameter" and not step.partial:
             slot, space, at = self._take(step.operand, step.bytes)
             waits += space
         waits += self._window("wait_output_space")
         self.floor = max(self.floor, at, self.work - LOOKAHEAD)
-        self.flush(None if behind_stores else self.floor)
+        self.flush(None if step.partial else self.floor)
         job = self.queues.job(step, self.stage.layer, waits)
         if slot is not None:
             job.on_start = lambda: self.buffers.fill(slot)

@@ -232,3 +232,12 @@ def test_a_chip_s_mapping_for_layers_of_other_networks_is_named(tmp_path):
     path.write_text("extends: tiny_4x4\nname: chip\nmapping: {layers: {conv9: {tile: {m: 4}}}}\n")
     result = run(str(path), "gemm:8x8x8")
     assert {"what": "a mapping for layers that the network does not have", "where": ["conv9"]} in result.not_modelled
+
+
+@pytest.mark.parametrize("chip", ["gemmini_16x16", "edge_tpu_like", "scalesim_32x32"])
+def test_layers_behind_each_other_cost_no_more_than_each_alone(chip):
+    """What a layer waits for from the one before must not slow the rest of it."""
+    network = {"size": 64}
+    whole = run(chip, "resnet18", network)
+    alone = [run(chip, "resnet18", network, layers=layer.name).cycles for layer in whole.layers]
+    assert whole.cycles <= sum(alone)
