@@ -11,7 +11,7 @@ from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
 from sim.frontend import Stage
 from sim.graph import Graph
-from sim.kernel import Contraction
+from sim.kernel import Contraction, Kernel, VectorWork
 from sim.layers import Lowered, Task
 from sim.mapper import Prices
 from sim.plan import Plan, Totals, totals
@@ -87,7 +87,7 @@ class Book:
         seconds = timeline.cycles / chip.clock
         layers, counts = [], Counts()
         for index, task in enumerate(tasks):
-            layer, acted = self._layer(index, task, by_layer[index], timeline)
+            layer, acted = self._layer(index, task, by_layer[index], timeline, lowered.kept)
             layers.append(layer)
             for key, amount in acted.items():
                 counts[key] = counts.get(key, 0) + amount
@@ -103,7 +103,7 @@ class Book:
             buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds), layers=tuple(layers),
             not_modelled=(*missing, *self.not_modelled), provenance={"version": __version__, **provenance},
-            convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(),
+            convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
         )  # fmt: skip
 
     def _buffers(self, timeline: Timeline, lowered: Lowered) -> dict[str, dict[str, int]]:
@@ -141,12 +141,12 @@ class Book:
         share = moved / (memory.bandwidth * seconds) if seconds else 0.0
         return {"dram": {"bandwidth_utilization": share, "bandwidth_gbps": moved / seconds / 1e9 if seconds else 0.0}}
 
-    def _compulsory(self) -> dict[str, int]:
+    def _compulsory(self, tasks: Sequence[Task]) -> dict[str, int]:
         """Return the bytes of each operand if every one that a multiply-accumulate touches moved once."""
         chip = self.chip
         found = dict.fromkeys(OPERANDS, 0)
-        for node in self.graph.nodes:
-            for kernel in node.kernels:
+        for task in tasks:
+            for kernel in task.kernels:
                 if isinstance(kernel, Contraction):
                     right = "weight" if kernel.right_is == "weight" else "input"
                     found[right] += chip.bytes_of(right, kernel.right_elements)
@@ -155,14 +155,16 @@ class Book:
         return found
 
     def _layer(
-        self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline
+        self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline, kept: frozenset[str]
     ) -> tuple[Layer, Counts]:
         counts: Counts = {}
         traffic: Traffic = {}
-        for plan, total in plans:
-            _merge_traffic(traffic, self._traffic(plan, total))
+        for (plan, total), kernel in zip(plans, task.kernels, strict=True):
+            _merge_traffic(traffic, self._traffic(plan, total, kernel))
             for key, amount in self._actions(plan, total).items():
                 counts[key] = counts.get(key, 0) + amount
+        if task.writes in kept:
+            _merge_traffic(traffic, self._moved_to_keep(task))
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
@@ -180,8 +182,19 @@ class Book:
         )  # fmt: skip
         return layer, counts
 
-    def _traffic(self, plan: Plan, total: Totals) -> Traffic:
-        """Return the bytes that a plan moves, by memory, direction and operand."""
+    def _moved_to_keep(self, task: Task) -> Traffic:
+        """Return the bytes of an output on its way to where the layers behind find it as an input."""
+        size = self.chip.bytes_of("output", task.elements)
+        moved: Traffic = {}
+        for memory, direction in ((self.chip.buffer_of("output"), "read"), (self.chip.buffer_of("input"), "write")):
+            _merge_traffic(moved, {memory: {direction: {"output": size}}})
+        return moved
+
+    def _traffic(self, plan: Plan, total: Totals, kernel: Kernel) -> Traffic:
+        """Return the bytes that a plan moves, by memory, direction and operand.
+
+        `kernel` has all of its inputs, those that are kept on chip and need no load too.
+        """
         chip, traffic = self.chip, Traffic()
         right = plan.kernel.right_is if isinstance(plan.kernel, Contraction) else "weight"
         names = {"weight": right, "parameter": "weight", "input": "input", "output": "output"}
@@ -207,7 +220,8 @@ class Book:
             add(chip.buffer_of("output"), "read", "output", fused)
             add(chip.buffer_of("output"), "write", "output", fused)
         else:
-            add(chip.buffer_of("input"), "read", "input", chip.bytes_of("input", sum(plan.kernel.inputs)))
+            inputs = kernel.inputs if isinstance(kernel, VectorWork) else plan.kernel.inputs
+            add(chip.buffer_of("input"), "read", "input", chip.bytes_of("input", sum(inputs)))
             add(chip.buffer_of("output"), "write", "output", chip.bytes_of("output", plan.kernel.outputs))
         return traffic
 

@@ -221,6 +221,10 @@ class Arch(Strict):
             found = [name for name, unit in self.units.items() if isinstance(unit, kind)]
             if len(found) > 1:
                 raise ValueError(f"more than one {kind.__name__.lower()} unit ({', '.join(found)}); use count")
+        names = [*self.units, *self.buffers]
+        taken = sorted(name for name in set(names) if names.count(name) > 1 or name in ("dram", "link"))
+        if taken:
+            raise ValueError(f"units and buffers need names of their own; {', '.join(taken)} is taken")
         array = self.array
         if array and array.count > 1 and self.link is None:
             raise ValueError(f"{array.count} arrays need a link between them; add link: {{bandwidth: 64 B/cycle}}")
@@ -228,7 +232,7 @@ class Arch(Strict):
             holders = [name for name, buffer in self.buffers.items() if operand in buffer.holds]
             if len(holders) > 1:
                 raise ValueError(f"{operand} is held by more than one buffer: {', '.join(holders)}")
-            if array and not holders and isinstance(self.memory, Simple):
+            if not holders and isinstance(self.memory, Simple) and (array or operand != "weight"):
                 raise ValueError(f"no buffer holds the {operand} operand; add it to the holds of one")
         return self
 

@@ -383,3 +383,21 @@ def test_an_error_says_the_same_in_another_process(error):
     copied = pickle.loads(pickle.dumps(error))
     assert (type(copied), str(copied)) == (type(error), str(error))
     assert str(type(error)(*error.args)) == str(error)
+
+
+@pytest.mark.parametrize(("old", "new", "name"), [("all:", "array:", "array"), ("all:", "dram:", "dram")])
+def test_names_that_a_result_could_not_tell_apart(tmp_path, old, new, name):
+    path = tmp_path / "chip.yaml"
+    path.write_text(CHIP.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        arch.load(str(path))
+    assert str(caught.value) == f"{path}:1: units and buffers need names of their own; {name} is taken"
+
+
+def test_vector_work_needs_buffers_too(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text("name: c\nclock: 1 GHz\nunits: {v: {kind: vector, lanes: 4}}\n"
+                    "memory: {kind: simple, bandwidth: 8 GB/s}\n")  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        arch.load(str(path))
+    assert str(caught.value) == f"{path}:1: no buffer holds the input operand; add it to the holds of one"

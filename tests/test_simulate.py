@@ -241,3 +241,24 @@ def test_layers_behind_each_other_cost_no_more_than_each_alone(chip):
     whole = run(chip, "resnet18", network)
     alone = [run(chip, "resnet18", network, layers=layer.name).cycles for layer in whole.layers]
     assert whole.cycles <= sum(alone)
+
+
+def test_what_is_kept_on_chip_is_still_moved_there_and_read_there(tmp_path):
+    path = tmp_path / "kept.yaml"
+    path.write_text(
+        """
+name: kept
+inputs: {x: [1, 4, 8, 8]}
+layers:
+  - {name: c, op: conv2d, in: x, filters: 4, kernel: 1, bias: false}
+  - {name: p, op: maxpool, kernel: 2}
+  - {name: d, op: conv2d, filters: 8, kernel: 1, bias: false}
+"""
+    )
+    changes = {"inputs.capacity": "64 KiB", "inputs.keep": "32 KiB"}
+    c, p, d = run("tiny_4x4", str(path), changes).layers
+    assert c.traffic_bytes["inputs"]["write"]["output"] == 256
+    assert not c.traffic_bytes["dram"]["write"]
+    assert p.traffic_bytes["inputs"]["read"]["input"] == 256
+    assert p.traffic_bytes["inputs"]["write"]["output"] == 64
+    assert d.traffic_bytes["dram"]["write"]["output"] == 128
