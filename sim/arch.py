@@ -102,7 +102,7 @@ class Buffer(Strict):
     capacity: Size
     holds: Annotated[list[Operand], Field(min_length=1)]
     bandwidth: Rate | None = Field(None, description="bytes a cycle through its ports; none: as much as is asked")
-    ports: Count = Field(2, description="read and write at once, or one at a time")
+    ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
     buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
     keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
     port_width: Size = Field(8, validate_default=False, description="bytes of one access, for its energy")
@@ -170,7 +170,7 @@ class MappingChoice(Strict):
     tile: Tile = Tile()
     order: list[Literal["m", "n", "k"]] | None = Field(None, description="tile loops from outermost to innermost")
     resident: list[Operand] | None = Field(None, description="operands that load once and stay for the layer")
-    effort: Count = Field(12, description="tile sizes tried along each dimension; more never give a worse mapping")
+    effort: Count = Field(12, description="tile sizes tried a dimension; more are never worse for a layer alone")
     lowering: Literal["auto", "im2col", "direct"] = Field(
         "auto", description="im2col packs channels and taps densely on the array, direct starts a fold at every tap"
     )
