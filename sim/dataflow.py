@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from sim.registry import Registry
-
-if TYPE_CHECKING:
-    from sim.arch import Systolic
 
 Dim = Literal["m", "n", "k"]
 
@@ -39,6 +36,29 @@ class FoldTiming:
         return self.load + (folds - 1) * self.interval + self.tail
 
 
+class ArrayKnobs(Protocol):
+    """What of an array decides the time of a fold; `sim.arch.Systolic` says what each means."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def cols(self) -> int: ...
+    @property
+    def sram_read_latency(self) -> int: ...
+    @property
+    def output_register(self) -> int: ...
+    @property
+    def pe_pipeline(self) -> int: ...
+    @property
+    def weight_buffers(self) -> int: ...
+    @property
+    def swap(self) -> str: ...
+    @property
+    def drain(self) -> str: ...
+    @property
+    def convention(self) -> str: ...
+
+
 class Dataflow(ABC):
     """A systolic dataflow: `row` and `col` lie on the array, `stream` flows through it.
 
@@ -52,7 +72,7 @@ class Dataflow(ABC):
     stream: Dim
 
     @abstractmethod
-    def timing(self, array: Systolic, stream: int) -> FoldTiming:
+    def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
         """Return the timing of a fold that streams `stream` operands, by the knobs of `array`."""
 
     @property

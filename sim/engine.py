@@ -17,7 +17,7 @@ from typing import Any
 
 import simpy
 
-from sim.arch import Arch, Simple, Systolic
+from sim.arch import Arch, Simple, Systolic, Vector
 from sim.errors import DeadlockError
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
@@ -212,7 +212,7 @@ def _units(env: simpy.Environment, arch: Arch, engine: Engine) -> dict[str, Unit
     for name, unit in arch.units.items():
         if isinstance(unit, Systolic):
             units[name] = ArrayUnit(env, name, engine, unit)
-        else:
+        elif isinstance(unit, Vector):
             units[name] = VectorUnit(env, name, engine, unit)
     if arch.link is not None and arch.array is not None and arch.array.count > 1:
         units["link"] = LinkUnit(env, "link", engine, arch.link)

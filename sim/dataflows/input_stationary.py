@@ -6,8 +6,7 @@ product is the transposed one, outputᵀ[N,M] = weightᵀ[N,K] · inputᵀ[K,M],
 
 from __future__ import annotations
 
-from sim.arch import Systolic
-from sim.dataflow import DATAFLOWS, Dataflow, Dim, FoldTiming
+from sim.dataflow import DATAFLOWS, ArrayKnobs, Dataflow, Dim, FoldTiming
 from sim.dataflows.weight_stationary import stationary_timing
 
 
@@ -19,7 +18,7 @@ class InputStationary(Dataflow):
     col: Dim = "m"
     stream: Dim = "n"
 
-    def timing(self, array: Systolic, stream: int) -> FoldTiming:
+    def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
         """Return the timing of a fold that streams `stream` weight columns."""
         return stationary_timing(array, stream)
 

@@ -12,8 +12,7 @@ fold, and the drain is hidden (R cycles always fit behind it).
 
 from __future__ import annotations
 
-from sim.arch import Systolic
-from sim.dataflow import DATAFLOWS, Dataflow, Dim, FoldTiming
+from sim.dataflow import DATAFLOWS, ArrayKnobs, Dataflow, Dim, FoldTiming
 
 
 class OutputStationary(Dataflow):
@@ -24,7 +23,7 @@ class OutputStationary(Dataflow):
     col: Dim = "n"
     stream: Dim = "k"
 
-    def timing(self, array: Systolic, stream: int) -> FoldTiming:
+    def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
         """Return the timing of a fold that sums `stream` products.
 
         Source: equal to sim.reference for every knob (tests/test_reference.py).

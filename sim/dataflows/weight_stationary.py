@@ -14,11 +14,10 @@ begin: a fold every max(M, 2R + C).
 
 from __future__ import annotations
 
-from sim.arch import Systolic
-from sim.dataflow import DATAFLOWS, Dataflow, Dim, FoldTiming
+from sim.dataflow import DATAFLOWS, ArrayKnobs, Dataflow, Dim, FoldTiming
 
 
-def stationary_timing(array: Systolic, stream: int) -> FoldTiming:
+def stationary_timing(array: ArrayKnobs, stream: int) -> FoldTiming:
     """Return the fold timing of an array whose stationary operand is loaded before `stream` others pass.
 
     Source: equal to sim.reference for every knob (tests/test_reference.py).
@@ -44,7 +43,7 @@ class WeightStationary(Dataflow):
     col: Dim = "n"
     stream: Dim = "m"
 
-    def timing(self, array: Systolic, stream: int) -> FoldTiming:
+    def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
         """Return the timing of a fold that streams `stream` input rows."""
         return stationary_timing(array, stream)
 

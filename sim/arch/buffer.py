@@ -1,0 +1,38 @@
+"""On-chip buffers: what they hold, how fast, and how many tiles at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sim.arch.quantities import Operand, Rate, Size
+from sim.yamlfile import Strict
+
+
+class Buffer(Strict):
+    """An on-chip memory, shared by the operands that it holds."""
+
+    capacity: Size
+    holds: Annotated[list[Operand], Field(min_length=1)]
+    bandwidth: Rate | None = Field(None, description="bytes a cycle through its ports; none: as much as is asked")
+    ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
+    buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
+    keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
+    port_width: Size = Field(8, validate_default=False, description="bytes of one access, for its energy")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Buffer:
+        if self.keep is not None and self.keep >= self.capacity:
+            raise ValueError(f"keep ({self.keep} B) must be less than the capacity ({self.capacity} B)")
+        return self
+
+    @property
+    def tile_capacity(self) -> int:
+        """Bytes for tiles: the capacity less what is set aside to keep."""
+        return self.capacity - (self.keep or 0)
+
+    @property
+    def slots(self) -> int:
+        """Tiles of an operand that are there at once: 2 where buffering is double."""
+        return 2 if self.buffering == "double" else 1

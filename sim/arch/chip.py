@@ -1,0 +1,123 @@
+"""A chip as a whole: its units, buffers, memory and link, and what must hold between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sim.arch.buffer import Buffer
+from sim.arch.choices import MappingChoices
+from sim.arch.memory import MEMORIES, Channel, Memory
+from sim.arch.quantities import BITS, OPERANDS, Format, Hertz, Rate
+from sim.arch.unit import UNITS, Unit
+from sim.arch.units.systolic import Systolic
+from sim.arch.units.vector import Vector
+from sim.errors import ConfigError, Problem
+from sim.registry import Registry
+from sim.yamlfile import Strict
+
+if TYPE_CHECKING:
+    AnyUnit = Unit
+    AnyMemory = Memory
+else:
+
+    def _one_of(kinds: Registry[Any]) -> Any:
+        return Annotated[Union[tuple(kinds[name] for name in kinds)], Field(discriminator="kind")]  # noqa: UP007
+
+    AnyUnit = _one_of(UNITS)
+    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)]
+
+
+class Link(Strict):
+    """The wires between the arrays of a chip: broadcasts shared operands, reduces partial sums."""
+
+    bandwidth: Rate
+    latency: int = Field(1, ge=0, description="cycles from the first byte in to the first byte out")
+
+
+class Precision(Strict):
+    """Number formats of the operands."""
+
+    weight: Format = "int8"
+    input: Format = "int8"
+    output: Format = "int8"
+    partial_sum: Format = "int32"
+
+
+class Arch(Strict):
+    """A chip. Every key is documented in its JSON Schema (`tiletick show --schema`)."""
+
+    name: str
+    description: str = ""
+    source: str = Field("", description="where the figures come from")
+    clock: Hertz
+    technology: str = Field("45nm", description="energy table, by name or path")
+    precision: Precision = Precision()
+    units: Annotated[dict[str, AnyUnit], Field(min_length=1)]
+    buffers: dict[str, Buffer] = {}
+    memory: AnyMemory
+    link: Link | None = None
+    prefetch: bool = Field(True, description="load the next layer's weights behind the current layer")
+    mapping: MappingChoices = MappingChoices()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Arch:
+        for kind in dict.fromkeys(unit.kind for unit in self.units.values()):
+            found = [name for name, unit in self.units.items() if unit.kind == kind]
+            if len(found) > 1:
+                raise ValueError(f"more than one {kind} unit ({', '.join(found)}); use count")
+        names = [*self.units, *self.buffers]
+        taken = sorted(name for name in set(names) if names.count(name) > 1 or name in ("dram", "link"))
+        if taken:
+            raise ValueError(f"units and buffers need names of their own; {', '.join(taken)} is taken")
+        array = self.array
+        if array and array.count > 1 and self.link is None:
+            raise ValueError(f"{array.count} arrays need a link between them; add link: {{bandwidth: 64 B/cycle}}")
+        for operand in OPERANDS:
+            holders = [name for name, buffer in self.buffers.items() if operand in buffer.holds]
+            if len(holders) > 1:
+                raise ValueError(f"{operand} is held by more than one buffer: {', '.join(holders)}")
+            if not holders and self.bounded and (array or operand != "weight"):
+                raise ValueError(f"no buffer holds the {operand} operand; add it to the holds of one")
+        return self
+
+    @property
+    def array(self) -> Systolic | None:
+        """The systolic array, where there is one."""
+        return next((u for u in self.units.values() if isinstance(u, Systolic)), None)
+
+    @property
+    def vector(self) -> Vector | None:
+        """The vector unit, where there is one."""
+        return next((u for u in self.units.values() if isinstance(u, Vector)), None)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether memory has limits at all."""
+        return self.memory.bounded
+
+    def unit_name(self, kind: type[Unit]) -> str:
+        """Return the name of the unit of `kind`; ConfigError where there is none."""
+        found = next((name for name, u in self.units.items() if isinstance(u, kind)), None)
+        if found is None:
+            word, there = kind.__name__.lower(), ", ".join(f"{n} ({u.kind})" for n, u in self.units.items())
+            raise ConfigError(Problem(f"arch '{self.name}' has no {word} unit; it has: {there}", key="units"))
+        return found
+
+    def buffer_of(self, operand: str) -> str:
+        """Return the name of the buffer that holds `operand`; 'sram' where buffers are left out."""
+        return next((name for name, b in self.buffers.items() if operand in b.holds), "sram")
+
+    def bits(self, operand: str) -> int:
+        """Return the width of one element: of weight, input, output or partial_sum."""
+        return BITS[getattr(self.precision, operand)]
+
+    def bytes_of(self, operand: str, elements: int) -> int:
+        """Return the bytes that `elements` of `operand` take, rounded up to a whole byte."""
+        return -(-elements * self.bits(operand) // 8)
+
+
+def channel(arch: Arch) -> Channel | None:
+    """Return the off-chip channel in cycles of the chip's clock; None where memory is ideal."""
+    return arch.memory.channel(arch.clock)

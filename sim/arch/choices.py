@@ -1,0 +1,46 @@
+"""What a user may fix of a mapping, for all layers or layer by layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sim.arch.quantities import Count, Operand
+from sim.yamlfile import Strict
+
+
+class Tile(Strict):
+    """Sizes of a tile along the rows, columns and reduction of a product; left out: the mapper chooses."""
+
+    m: Count | None = None
+    n: Count | None = None
+    k: Count | None = None
+
+
+class MappingChoice(Strict):
+    """What the user fixes of a mapping; everything left out is the mapper's to choose."""
+
+    tile: Tile = Tile()
+    order: list[Literal["m", "n", "k"]] | None = Field(None, description="tile loops from outermost to innermost")
+    resident: list[Operand] | None = Field(None, description="operands that load once and stay for the layer")
+    effort: Count = Field(12, description="tile sizes tried a dimension; more are never worse for a layer alone")
+    lowering: Literal["auto", "im2col", "direct"] = Field(
+        "auto", description="im2col packs channels and taps densely on the array, direct starts a fold at every tap"
+    )
+    groups: Literal["auto", "serial", "packed"] = Field(
+        "auto", description="groups one by one, or as many as fit block-diagonally on the array"
+    )
+    split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
+
+    @model_validator(mode="after")
+    def _permutes(self) -> MappingChoice:
+        if self.order is not None and sorted(self.order) != ["k", "m", "n"]:
+            raise ValueError(f"order {self.order} must name each of m, n and k once")
+        return self
+
+
+class MappingChoices(MappingChoice):
+    """A choice for all layers, and others by layer name (shell patterns; the last that matches wins)."""
+
+    layers: dict[str, MappingChoice] = {}

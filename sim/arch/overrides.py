@@ -1,0 +1,68 @@
+"""Overrides by dotted key: which path of a chip a key means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sim.arch.chip import Arch
+from sim.errors import ConfigError, Problem, nearest
+from sim.yamlfile import Document, Path_, check, dotted
+
+
+def override(document: Document, overrides: Mapping[str, Any]) -> Document:
+    """Return `document` with `overrides` by dotted key; ConfigError where no key is meant, or more than one.
+
+    Keys mean what they mean in `document`, in whatever order they are set: on the way from one valid chip to
+    another there may be chips that are not.
+    """
+    changed = document
+    for key, value in overrides.items():
+        changed = changed.with_override(_one(changed if resolve(changed, key) else document, key), value)
+    return changed
+
+
+def _one(document: Document, key: str) -> tuple[str, ...]:
+    found = resolve(document, key)
+    if len(found) == 1:
+        return found[0]
+    place = f"--set {key}"
+    if found:
+        raise ConfigError(Problem(f"'{key}' could be {' or '.join(map(dotted, found))}; write it out", place))
+    guess = nearest(key.removeprefix("arch."), keys(document))
+    hint = f"; did you mean '{guess}'?" if guess else ""
+    raise ConfigError(Problem(f"no key '{key}' in arch '{document.data.get('name', document.file)}'{hint}", place))
+
+
+def keys(document: Document) -> list[str]:
+    """Return every key that the chip has, as a whole path and as its last word."""
+    paths = _paths(document)
+    return sorted({dotted(path) for path in paths} | {path[-1] for path in paths})
+
+
+def resolve(document: Document, key: str) -> list[tuple[str, ...]]:
+    """Return the paths that a dotted `key` may mean: the whole path, else every path that ends in it."""
+    wanted = tuple(key.removeprefix("arch.").split("."))
+    paths = _paths(document)
+    if wanted in paths:
+        return [wanted]
+    if wanted[0] in Arch.model_fields:
+        return [wanted]  # may be new (link, buffers.l2.capacity); the schema judges it
+    return sorted(path for path in paths if path[-len(wanted) :] == wanted)
+
+
+def _paths(document: Document) -> set[tuple[str, ...]]:
+    """Return every key path that the chip has, defaults spelled out."""
+    arch, _ = check(Arch, document)
+    data = arch.model_dump() if arch is not None else document.data
+    return set(_walk(data, ()))
+
+
+def _walk(data: Mapping[str, Any], prefix: Path_) -> list[tuple[str, ...]]:
+    paths: list[tuple[str, ...]] = []
+    for key, value in data.items():
+        path = (*(str(p) for p in prefix), key)
+        paths.append(path)
+        if isinstance(value, dict):
+            paths += _walk(value, path)
+    return paths

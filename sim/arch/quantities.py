@@ -1,0 +1,40 @@
+"""Types of the fields of a chip: operands, number formats, and quantities written with their unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from sim import units
+
+OPERANDS = ("weight", "input", "output")
+Operand = Literal["weight", "input", "output"]
+Format = Literal["int4", "int8", "int16", "int32", "fp8", "fp16", "bf16", "fp32"]
+BITS = {"int4": 4, "int8": 8, "int16": 16, "int32": 32, "fp8": 8, "fp16": 16, "bf16": 16, "fp32": 32}
+
+
+def _quantity(dimension: str) -> Any:
+    note = f"number and unit, as in '{units.EXAMPLES[dimension]}'"
+    return WithJsonSchema({"type": "string", "description": note, "examples": [units.EXAMPLES[dimension]]})
+
+
+def _positive(dimension: str, text: object) -> int:
+    if units.parse(dimension, text) <= 0:
+        raise ValueError(f"{dimension} '{text}' must be greater than zero")
+    return units.parse_whole(dimension, text)
+
+
+def _seconds(text: object) -> float:
+    value = units.parse("time", text)
+    if value < 0:
+        raise ValueError(f"time '{text}' must not be less than zero")
+    return float(value)
+
+
+Count = Annotated[int, Field(gt=0)]
+Size = Annotated[int, BeforeValidator(lambda v: _positive("size", v)), _quantity("size")]
+Hertz = Annotated[int, BeforeValidator(lambda v: _positive("frequency", v)), _quantity("frequency")]
+Bandwidth = Annotated[int, BeforeValidator(lambda v: _positive("bandwidth", v)), _quantity("bandwidth")]
+Rate = Annotated[int, BeforeValidator(lambda v: _positive("rate", v)), _quantity("rate")]
+Seconds = Annotated[float, BeforeValidator(_seconds), _quantity("time")]

@@ -1,0 +1,15 @@
+"""What a unit of a chip is: a schema with a `kind`, in a file of its own in `units/`."""
+
+from __future__ import annotations
+
+from sim.registry import Registry
+from sim.yamlfile import Strict
+
+
+class Unit(Strict):
+    """Base of all units. A kind says `kind: Literal["its name"]` and registers itself under that name."""
+
+    kind: str
+
+
+UNITS: Registry[type[Unit]] = Registry("unit kind", "sim.arch.units")

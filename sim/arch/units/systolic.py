@@ -1,0 +1,45 @@
+"""The systolic array."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from sim.arch.quantities import Count
+from sim.arch.unit import UNITS, Unit
+from sim.dataflow import DATAFLOWS
+from sim.errors import TiletickError
+
+
+def _dataflow(name: str) -> str:
+    try:
+        return DATAFLOWS.canonical(name)
+    except TiletickError as error:
+        raise ValueError(str(error)) from None
+
+
+DataflowName = Annotated[str, AfterValidator(_dataflow)]
+
+
+@UNITS.register("systolic")
+class Systolic(Unit):
+    """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
+
+    kind: Literal["systolic"]
+    rows: Count = Field(16, description="PEs in a column; K (ws, is) or M (os) lies here")
+    cols: Count = Field(16, description="PEs in a row; N (ws, os) or M (is) lies here")
+    dataflow: DataflowName = Field("ws", description="what stays in the PEs: ws, os, is or the long names")
+    sram_read_latency: int = Field(1, ge=0, description="cycles from an accepted address to the operand")
+    output_register: int = Field(1, ge=0, description="registers behind the last PE of a column")
+    pe_pipeline: Count = Field(1, description="cycles of one multiply-accumulate; 1 is a single-cycle PE")
+    weight_buffers: Literal[1, 2] = Field(1, description="weight registers a PE (ws, is); 2 loads behind compute")
+    swap: Literal["wave", "global"] = Field("wave", description="how two weight registers exchange roles")
+    drain: Literal["serial", "overlap"] = Field("serial", description="os: folds start behind the drain, or beside it")
+    convention: Literal["rtl", "scalesim"] = Field("rtl", description="how cycles of a fold are counted")
+    count: Count = Field(1, description="how many such arrays work on a layer together")
+
+    @property
+    def pes(self) -> int:
+        """Multiply-accumulates a cycle at most, over all arrays."""
+        return self.rows * self.cols * self.count

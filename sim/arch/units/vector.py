@@ -1,0 +1,30 @@
+"""The vector unit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sim.arch.quantities import Count
+from sim.arch.unit import UNITS, Unit
+from sim.errors import unknown
+from sim.kernel import LANE_OPERATIONS
+
+
+@UNITS.register("vector")
+class Vector(Unit):
+    """Lanes for what is no contraction: activations, pooling, norms, additions, data movement."""
+
+    kind: Literal["vector"]
+    lanes: Count = Field(description="lane operations a cycle")
+    latency: int = Field(4, ge=0, description="cycles from an operand to its result")
+    cycles_per: dict[str, Count] = Field({}, description="cycles of one lane operation where it is not 1")
+
+    @field_validator("cycles_per")
+    @classmethod
+    def _operations(cls, cycles: dict[str, int]) -> dict[str, int]:
+        for operation in cycles:
+            if operation not in LANE_OPERATIONS:
+                raise ValueError(unknown("lane operation", operation, LANE_OPERATIONS))
+        return cycles
