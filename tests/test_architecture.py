@@ -17,7 +17,7 @@ LAYERS = [
     "arch kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
     "dataflows planner execute reference layers",
-    "timeline hardware frontend engine",
+    "timeline hardware frontend engine layout",
     "energy result",
     "mapper accounting simulate",
     "importers report",

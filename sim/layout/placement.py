@@ -1,0 +1,174 @@
+"""Which tensor lies where in off-chip memory, and the bursts of every transfer of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+
+from sim.arch import BITS, Precision
+from sim.errors import CapacityError
+from sim.frontend import Stage
+from sim.kernel import Contraction, VectorWork
+from sim.layout.boxes import View, regions
+from sim.layout.streams import Index, bursts, segments
+from sim.plan import Load, Loop, Node, Plan, Store
+
+PAGE = 4096
+"""Bytes to which the beginning of a tensor is aligned, as an allocator of pages does."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What placement must know of memory and chip: bytes of a burst and of the memory, layouts, number formats."""
+
+    burst: int
+    capacity: int
+    layouts: Mapping[str, str]
+    tensors: Mapping[str, str]
+    precision: Precision
+
+    def bits(self, operand: str) -> int:
+        """Return the width of one element of an operand, 'partial_sum' and 'parameter' included."""
+        return BITS[getattr(self.precision, "partial_sum" if operand == "parameter" else operand)]
+
+
+class Placement:
+    """Places the tensors of a run one behind the other in the order of their first use.
+
+    Raises CapacityError where they do not fit into memory together.
+    """
+
+    def __init__(self, geometry: Geometry, stages: Sequence[Stage]) -> None:
+        self.geometry = geometry
+        self.bases: dict[tuple[str, ...], int] = {}
+        end = 0
+        for index, stage in enumerate(stages):
+            for name, size in _tensors(geometry, index, stage):
+                if name not in self.bases:
+                    self.bases[name] = end
+                    end += -(-size // PAGE) * PAGE
+        if end > geometry.capacity:
+            way_out = "use a larger device or more channels, a smaller batch, or smaller number formats"
+            raise CapacityError("the network's memory image", "the off-chip memory", end, geometry.capacity, way_out)
+
+    def stream(self, index: int, stage: Stage, step: Load | Store, at: Mapping[str, int]) -> Index:
+        """Return the addresses of the bursts that a step of stage `index` moves with the loops at `at`, in order."""
+        kernel = stage.plan.kernel
+        if isinstance(kernel, VectorWork):
+            return self._chunk(index, stage, kernel, step, at["m"])
+        view = View(kernel, self._layouts(stage), _Bits(self.geometry), self.geometry.burst)
+        region = regions(view, step, at)
+        if not all(box.size for _, box in region.dims):
+            return np.zeros(0, np.int64)
+        starts, length = segments(region.dims)
+        base = self.bases[_name(index, stage, _role(step))]
+        return bursts(base, starts, length, region.bits, self.geometry.burst)
+
+    def _layouts(self, stage: Stage) -> dict[str, str]:
+        """Return the layout of each operand: that of its tensor where the user gave one."""
+        chosen, tensors = dict(self.geometry.layouts), self.geometry.tensors
+        for operand, tensor in [(read.operand, read.tensor) for read in stage.reads] + [("output", stage.writes)]:
+            chosen[operand] = tensors.get(tensor, chosen["input"])
+        if not any(read.operand == "weight" for read in stage.reads):
+            chosen["weight"] = tensors.get(f"{stage.plan.name}.weight", self.geometry.layouts["weight"])
+        return chosen
+
+    def _chunk(self, index: int, stage: Stage, work: VectorWork, step: Load | Store, chunk: int) -> Index:
+        """Return the bursts of one chunk of vector work: the same share of each of its tensors, as they lie."""
+        operand = _role(step)
+        sizes = {"input": work.inputs, "weight": (work.weights,), "output": (work.outputs,)}[operand]
+        bits, count = self.geometry.bits(operand), chunk_count(stage.plan)
+        names = _names(index, stage, operand, len(sizes))
+        parts = [
+            bursts(self.bases[name], np.array([start]), stop - start, bits, self.geometry.burst)
+            for name, size in zip(names, sizes, strict=True)
+            for start, stop in [_share(size, count, chunk)]
+            if stop > start
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+class _Bits(dict[str, int]):
+    """Bits by operand, looked up in the formats of the chip."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__({o: geometry.bits(o) for o in ("weight", "input", "output", "partial_sum")})
+
+
+def _role(step: Load | Store) -> str:
+    if step.partial:
+        return "partial"
+    return step.operand if isinstance(step, Load) else "output"
+
+
+def _name(index: int, stage: Stage, role: str) -> tuple[str, ...]:
+    """Return what tells the tensor of a role apart from all others: its tensors' names, or its stage."""
+    if role == "output" and stage.writes:
+        return (stage.writes,)
+    read = tuple(r.tensor for r in stage.reads if r.operand == role)
+    return read or (role, str(index))
+
+
+def _names(index: int, stage: Stage, role: str, count: int) -> list[tuple[str, ...]]:
+    """Return the names of `count` tensors of one role, each on its own where the stage names as many."""
+    found = _name(index, stage, role)
+    if count == len(found) and role == "input":
+        return [(name,) for name in found]
+    return [(*found, str(part)) if count > 1 else found for part in range(count)]
+
+
+def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[str, ...], int]]:
+    """Return the tensors that a stage touches in memory, and the bytes of each."""
+    kernel = stage.plan.kernel
+    if isinstance(kernel, VectorWork):
+        sizes = {"weight": (kernel.weights,), "input": kernel.inputs, "output": (kernel.outputs,)}
+        return [
+            (name, -(-size * geometry.bits(role) // 8))
+            for role, counts in sizes.items()
+            for name, size in zip(_names(index, stage, role, len(counts)), counts, strict=True)
+        ]
+    counts = {
+        "weight": kernel.right_elements, "partial": kernel.output_elements, "parameter": kernel.groups * kernel.n,
+        "input": _elements(geometry, "input", kernel.channels, prod(axis.size for axis in kernel.axes), kernel),
+        "output": _elements(geometry, "output", kernel.n, kernel.positions, kernel),
+    }  # fmt: skip
+    return [
+        (_name(index, stage, role), -(-size * geometry.bits(_format(role)) // 8))
+        for role, size in counts.items()
+        if role not in ("partial", "parameter") or _moves(stage.plan.body, role)
+    ]
+
+
+def _elements(geometry: Geometry, operand: str, channels: int, positions: int, kernel: Contraction) -> int:
+    """Return the elements that activations take in any layout: blocks of channels are stored whole."""
+    block = max(1, geometry.burst * 8 // geometry.bits(operand))
+    return -(-kernel.groups * channels // block) * block * positions * kernel.batch
+
+
+def _format(role: str) -> str:
+    return "partial_sum" if role == "partial" else role
+
+
+def _moves(nodes: Sequence[Node], role: str) -> bool:
+    """Return whether a plan loads or stores something in this role."""
+    return any(
+        _moves(node.body, role) if isinstance(node, Loop) else isinstance(node, Load | Store) and _role(node) == role
+        for node in nodes
+    )
+
+
+@lru_cache(maxsize=1024)
+def chunk_count(plan: Plan) -> int:
+    """Return into how many chunks a plan of vector work is cut."""
+    return sum(node.count for node in plan.body if isinstance(node, Loop))
+
+
+def _share(total: int, chunks: int, index: int) -> tuple[int, int]:
+    """Return the part [start, stop) of `total` in chunk `index`: the last ones hold one more where it must be."""
+    each, more = divmod(total, chunks)
+    start, size = index * each + max(0, index - (chunks - more)), each + (index >= chunks - more)
+    return start, start + size
