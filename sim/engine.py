@@ -25,7 +25,7 @@ from sim.hardware.buffers import Buffers
 from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
 from sim.hardware.unit import Job, Record, Unit, Wait
-from sim.plan import Loop, Node, Step, steps
+from sim.plan import START, Loop, Node, Position, Step, steps
 from sim.timeline import Timeline
 
 AHEAD = 3
@@ -90,31 +90,31 @@ class Engine:
     def _dispatch(self, stages: Sequence[Stage]) -> Generator[simpy.Event, Any, None]:
         for index, stage in enumerate(stages):
             self.front.begin(index, stage)
-            yield from self._nodes(stage.plan.body)
+            yield from self._nodes(stage.plan.body, START)
             self.front.finish()
         self.front.flush()
         self.dispatched = True
         if not self.outstanding:
             self.all_done.succeed()
 
-    def _nodes(self, nodes: Sequence[Node]) -> Generator[simpy.Event, Any, None]:
+    def _nodes(self, nodes: Sequence[Node], at: Position) -> Generator[simpy.Event, Any, None]:
         for node in nodes:
             if isinstance(node, Loop):
-                yield from self._loop(node)
+                yield from self._loop(node, at)
             else:
-                self.front.step(node)
+                self.front.step(node, at)
 
-    def _loop(self, loop: Loop) -> Generator[simpy.Event, Any, None]:
+    def _loop(self, loop: Loop, around: Position) -> Generator[simpy.Event, Any, None]:
         """Dispatch the iterations, few ahead of those that the units have left, until they repeat; skip the rest."""
         if loop.count <= AHEAD:
-            for _ in range(loop.count):
-                yield from self._nodes(loop.body)
+            for index in range(loop.count):
+                yield from self._nodes(loop.body, loop.at(index, around))
             return
         records: deque[Record] = deque()
         for done in range(1, loop.count + 1):
             records.append(Record(self.record, self.sequence))
             self.record = records[-1]
-            yield from self._nodes(loop.body)
+            yield from self._nodes(loop.body, loop.at(done - 1, around))
             self.record = records[-1].parent
             if len(records) > AHEAD:
                 yield from self._left(records[-AHEAD - 1])

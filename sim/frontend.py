@@ -11,12 +11,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.arch import Arch, Systolic, Vector
 from sim.hardware.buffers import Buffers, Slot
 from sim.hardware.unit import Job, Signal, Wait
-from sim.plan import Broadcast, Claim, Compute, Free, Load, Loop, Node, Plan, Process, Reduce, Step, Store
+from sim.plan import (
+    START,
+    Broadcast,
+    Claim,
+    Compute,
+    Free,
+    Load,
+    Loop,
+    Node,
+    Plan,
+    Position,
+    Process,
+    Reduce,
+    Step,
+    Store,
+)  # fmt: skip
 
 LOOKAHEAD = 2
 """Tiles by which loads and work may run ahead: as deep as double buffering reaches."""
@@ -51,11 +70,18 @@ class Queues(Protocol):
         """Put a job into the queue of a unit."""
 
 
+class Addresses(Protocol):
+    """Where the tensors lie in memory."""
+
+    def stream(self, index: int, stage: Stage, step: Load | Store, at: Position) -> NDArray[np.int64]:
+        """Return the addresses of the bursts that a step of stage `index` moves with the loops at `at`, in order."""
+
+
 class FrontEnd:
     """Turns the steps of the plans into jobs: which signals they wait for, and their order on the channel."""
 
-    def __init__(self, arch: Arch, queues: Queues, buffers: Buffers) -> None:
-        self.arch, self.queues, self.buffers = arch, queues, buffers
+    def __init__(self, arch: Arch, queues: Queues, buffers: Buffers, addresses: Addresses | None = None) -> None:
+        self.arch, self.queues, self.buffers, self.addresses = arch, queues, buffers, addresses
         self.array = next((n for n, u in self.arch.units.items() if isinstance(u, Systolic)), "")
         self.vector = next((n for n, u in self.arch.units.items() if isinstance(u, Vector)), "")
         self.tensors: dict[str, list[Signal]] = {}
@@ -89,7 +115,7 @@ class FrontEnd:
         self.ends = []
         self.hoisted = None
         if self.arch.bounded and (first := _first_weights(stage.plan.body)):
-            self._load(first)
+            self._load(first, START)
             self.hoisted = first
 
     def finish(self) -> None:
@@ -98,14 +124,14 @@ class FrontEnd:
         if self.stage.writes:
             self.tensors[self.stage.writes] = [*self.tensors.get(self.stage.writes, ()), *self.ends]
 
-    def step(self, step: Step) -> None:
+    def step(self, step: Step, at: Position) -> None:
         """Send one step on its way."""
         if isinstance(step, Load):
-            self._load(step)
+            self._load(step, at)
         elif isinstance(step, Compute | Process):
             self._work(step)
         elif isinstance(step, Store):
-            self._store(step)
+            self._store(step, at)
         elif isinstance(step, Broadcast | Reduce):
             self._link(step)
         elif isinstance(step, Claim):
@@ -136,22 +162,22 @@ class FrontEnd:
             return []
         return [(self.recent[0], cause)]
 
-    def _load(self, step: Load) -> None:
+    def _load(self, step: Load, at: Position) -> None:
         """Queue a load, behind all stores whose data is there before the load's slot is free."""
         if step is self.hoisted:
             self.hoisted = None
             return
-        waits, at = list(self.waits.get(step.operand, ())), -1
+        waits, freed = list(self.waits.get(step.operand, ())), -1
         if waits:
             self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
         slot = None
         if step.operand != "parameter" and not step.partial:
-            slot, space, at = self._take(step.operand, step.bytes)
+            slot, space, freed = self._take(step.operand, step.bytes)
             waits += space
         waits += self._window("wait_output_space")
-        self.floor = max(self.floor, at, self.work - LOOKAHEAD)
+        self.floor = max(self.floor, freed, self.work - LOOKAHEAD)
         self.flush(None if step.partial else self.floor)
-        job = self.queues.job(step, self.stage.layer, waits)
+        job = self._transfer(step, waits, at)
         if slot is not None:
             job.on_start = lambda: self.buffers.fill(slot)
         self.queues.submit(self.unit_of(step), job)
@@ -173,11 +199,18 @@ class FrontEnd:
         self.chain, self.worked = job.done, job
         self.recent.append(job.released)
 
-    def _store(self, step: Store) -> None:
+    def _store(self, step: Store, at: Position) -> None:
         waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
-        job = self.queues.job(step, self.stage.layer, waits)
+        job = self._transfer(step, waits, at)
         self.pending.append((self.work, job))
         self.stored = job.done
+
+    def _transfer(self, step: Load | Store, waits: list[Wait], at: Position) -> Job:
+        """Return the job of a transfer, which knows its addresses where memory asks for them."""
+        job = self.queues.job(step, self.stage.layer, waits)
+        if self.addresses is not None:
+            job.stream = partial(self.addresses.stream, self.index, self.stage, step, at)
+        return job
 
     def flush(self, before: int | None = None) -> None:
         """Queue the stores whose data is computed before work step `before` (None: all of them)."""

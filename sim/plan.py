@@ -11,6 +11,10 @@ from sim.mapping import Mapping
 Extent = tuple[int, int, int, int]
 """Sizes along (g, m, n, k) of what a step touches, from the position that the loops around it give."""
 
+Position = dict[str, int]
+"""Where the loops around a step stand along g, m, n and k."""
+START: Position = {"g": 0, "m": 0, "n": 0, "k": 0}
+
 
 @dataclass(frozen=True)
 class TileWork:
@@ -110,6 +114,10 @@ class Loop:
     start: int
     size: int
     body: tuple[Node, ...]
+
+    def at(self, index: int, around: Position) -> Position:
+        """Return the position of an iteration; nested loops of one dimension add up."""
+        return around | {self.dim: around[self.dim] + self.start + index * self.size}
 
 
 Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free

@@ -8,8 +8,8 @@ Reading order: `chip` (the verbs of a plan), `geometry` (which elements they tou
 
 from sim.arch import Arch
 from sim.execute.chip import Array, Chip
-from sim.execute.geometry import START, FoldBlock, fold_blocks, input_region
-from sim.plan import Plan
+from sim.execute.geometry import FoldBlock, fold_blocks, input_region
+from sim.plan import START, Plan
 
 __all__ = ["FoldBlock", "execute", "fold_blocks", "input_region"]
 

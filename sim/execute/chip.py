@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError, MappingError
-from sim.execute.geometry import START, Position, fold_blocks, input_region
+from sim.execute.geometry import fold_blocks, input_region
 from sim.kernel import Contraction
-from sim.plan import Claim, Compute, Extent, Free, Load, Loop, Node, Plan, Step, Store, steps
+from sim.plan import START, Claim, Compute, Extent, Free, Load, Loop, Node, Plan, Position, Step, Store, steps
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -69,7 +69,7 @@ class Chip:
         for node in nodes:
             if isinstance(node, Loop):
                 for index in range(node.count):
-                    self.run(node.body, at | {node.dim: at[node.dim] + node.start + index * node.size})
+                    self.run(node.body, node.at(index, at))
             else:
                 self.step(node, at)
 

@@ -14,12 +14,9 @@ from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import MappingError
 from sim.kernel import Axis, Contraction
 from sim.mapping import Mapping
-from sim.plan import Extent, Plan
+from sim.plan import Extent, Plan, Position
 
 Index = NDArray[np.int64]
-Position = dict[str, int]
-"""Where the loops around a step stand along g, m, n and k."""
-START: Position = {"g": 0, "m": 0, "n": 0, "k": 0}
 
 
 @dataclass(frozen=True)

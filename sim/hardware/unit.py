@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
+import numpy as np
 import simpy
+from numpy.typing import NDArray
 
 from sim.plan import Step
 from sim.timeline import Ledger
@@ -66,7 +68,7 @@ class Job:
 
     __slots__ = (
         "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
-        "unit", "waits", "work",
+        "stream", "unit", "waits", "work",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +81,7 @@ class Job:
         self.unit = ""
         self.booked: list[tuple[str, int]] = []
         self.on_start: Callable[[], None] | None = None
+        self.stream: Callable[[], NDArray[np.int64]] | None = None
 
 
 class TooSlow(Exception):
