@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from sim.errors import ConfigError, Problem
@@ -123,16 +120,3 @@ def _row(layer: Layer) -> dict[str, Any]:
         for direction, operands in directions.items():
             row |= {f"{memory}.{direction}.{operand}": count for operand, count in operands.items()}
     return row
-
-
-def write(path: str | Path, text: str) -> None:
-    """Write `text` to `path` whole or not at all. ConfigError where the folder is missing or read-only."""
-    target = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(path))) from None

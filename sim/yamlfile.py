@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sim import textfile
 from sim.errors import ConfigError, Problem, unknown
 
 Path_ = tuple[str | int, ...]
@@ -156,16 +157,7 @@ def read(path: Path, shown: str | None = None) -> Document:
 
     Raises ConfigError where it cannot be read, is no YAML, or repeats a key.
     """
-    file = shown or str(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except IsADirectoryError:
-        raise ConfigError(Problem("is a folder, not a file", file=file)) from None
-    except UnicodeDecodeError:
-        raise ConfigError(Problem("is not a text file (UTF-8)", file=file)) from None
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", file=file)) from None
-    return parse(text, file)
+    return parse(textfile.read(path, shown), shown or str(path))
 
 
 def parse(text: str, file: str) -> Document:

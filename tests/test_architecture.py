@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     "errors units version",
-    "yamlfile library registry",
+    "textfile yamlfile library registry",
     "arch kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
     "dataflows planner execute reference layers",

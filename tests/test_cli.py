@@ -354,7 +354,7 @@ def test_compare_gives_ratios_to_the_first(tmp_path: Path, capsys: Capture) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot be read: No such file or directory"),
+        (None, "no such file"),
         ("{", "is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("[]", "is no tiletick result (schema None, not 'tiletick.result/1')"),
         ('{"schema": "other"}', "is no tiletick result (schema 'other', not 'tiletick.result/1')"),

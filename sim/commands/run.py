@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from sim import textfile
 from sim.commands._options import add_set, overrides, width
 from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
 from sim.report.summary import summarize
-from sim.result import Result, write
+from sim.result import Result
 from sim.simulate import run
 
 
@@ -48,7 +49,7 @@ def _deliver(result: Result, options: Namespace) -> None:
     forms = {options.json: result.to_json, options.csv: result.to_csv}
     for target, form in forms.items():
         if target not in (None, "-"):
-            write(target, form())
+            textfile.write(target, form())
     if "-" in forms:
         sys.stdout.write(forms["-"]())
     else:

@@ -1,17 +1,16 @@
-"""What importers share: a text file read with clear errors, and plain data written as YAML, whole or not at all."""
+"""What importers share: what a foreign file became, and plain data written as YAML."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim import textfile
 from sim.errors import ConfigError, Problem
 
 _PLAIN = re.compile(r"(?!(?:null|true|false)$)[a-z_][a-z0-9_.-]*", re.IGNORECASE | re.ASCII)
@@ -28,42 +27,20 @@ class Imported:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of `path`, a byte order mark taken off.
-
-    Raises ConfigError where there is no such file, or it is a folder, is empty or is no text.
-    """
-    file = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(Problem("no such file", file=file)) from None
-    except IsADirectoryError:
-        raise ConfigError(Problem("is a folder, not a file", file=file)) from None
-    except UnicodeDecodeError:
-        raise ConfigError(Problem("is not a text file (UTF-8)", file=file)) from None
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", file=file)) from None
+    """Return the text of `path`; ConfigError where it cannot be read or is empty."""
+    text = textfile.read(path)
     if not text.strip():
-        raise ConfigError(Problem("is empty", file=file))
+        raise ConfigError(Problem("is empty", file=str(path)))
     return text
 
 
 def write(data: Mapping[str, Any], path: Path, notes: Sequence[str] = ()) -> str:
     """Write `data` to `path` as YAML under `notes` as comments, and return the text.
 
-    It is written beside `path` and then renamed, so that `path` never holds a part of it. Raises
-    ConfigError where it cannot be written.
+    Raises ConfigError where it cannot be written; `path` then holds what it held before.
     """
     text = to_yaml(data, notes)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be written: {error.strerror}", file=str(path))) from None
-    finally:
-        with suppress(OSError):  # it was renamed, or there is no such folder
-            partial.unlink()
+    textfile.write(path, text)
     return text
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sim import textfile
 from sim.errors import ConfigError, Problem
 from sim.report.summary import energy, off_chip
 from sim.report.table import Column, table
@@ -27,9 +28,7 @@ MEASURES: tuple[Measure, ...] = (
 def load_result(file: str | Path) -> Result:
     """Return the result in `file`; ConfigError where it cannot be read or is none."""
     try:
-        data = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(file))) from None
+        data = json.loads(textfile.read(file))
     except ValueError as error:
         raise ConfigError(Problem(f"is not JSON: {error}", str(file))) from None
     return Result.from_dict(data if isinstance(data, dict) else {}, str(file))
