@@ -15,6 +15,7 @@ from sim.kernel import Contraction, Kernel, VectorWork
 from sim.layers import Lowered, Task
 from sim.mapper import Prices
 from sim.plan import Plan, Totals, totals
+from sim.planner import input_bytes
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES, Timeline
 from sim.version import __version__
@@ -87,7 +88,7 @@ class Book:
         seconds = timeline.cycles / chip.clock
         layers, counts = [], Counts()
         for index, task in enumerate(tasks):
-            layer, acted = self._layer(index, task, by_layer[index], timeline, lowered.kept)
+            layer, acted = self._layer(index, task, by_layer[index], timeline, lowered)
             layers.append(layer)
             for key, amount in acted.items():
                 counts[key] = counts.get(key, 0) + amount
@@ -148,14 +149,14 @@ class Book:
         for task in tasks:
             for kernel in task.kernels:
                 if isinstance(kernel, Contraction):
-                    right = "weight" if kernel.right_is == "weight" else "input"
-                    found[right] += chip.bytes_of(right, kernel.right_elements)
+                    right = kernel.right_is
+                    found[right] = found.get(right, 0) + chip.bytes_of(right, kernel.right_elements)
                     found["input"] += chip.bytes_of("input", kernel.input_elements)
                     found["output"] += chip.bytes_of("output", kernel.output_elements)
         return found
 
     def _layer(
-        self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline, kept: frozenset[str]
+        self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline, lowered: Lowered
     ) -> tuple[Layer, Counts]:
         counts: Counts = {}
         traffic: Traffic = {}
@@ -163,14 +164,17 @@ class Book:
             _merge_traffic(traffic, self._traffic(plan, total, kernel))
             for key, amount in self._actions(plan, total).items():
                 counts[key] = counts.get(key, 0) + amount
-        if task.writes in kept:
+        if task.writes in lowered.kept:
             _merge_traffic(traffic, self._moved_to_keep(task))
+        if task.writes in lowered.cached:
+            traffic = _as_cache(traffic)
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
         causes = timeline.ledgers[unit].of_layer(index) if unit in timeline.ledgers else {}
         start, end = timeline.spans[index]
-        macs, used, slots = (sum(getattr(t, name) for _, t in plans) for name in ("macs", "used", "slots"))
+        used, slots = (sum(getattr(t, name) for _, t in plans) for name in ("used", "slots"))
+        macs = sum(kernel.macs for kernel in task.kernels if isinstance(kernel, Contraction))
         spent = energy.account(counts, self.costs, {}, 0.0)
         mapping = next((plan.mapping for plan, _ in plans if plan.mapping), None)
         layer = Layer(
@@ -195,14 +199,16 @@ class Book:
 
         `kernel` has all of its inputs, those that are kept on chip and need no load too.
         """
-        chip, traffic = self.chip, Traffic()
+        traffic = Traffic()
         right = plan.kernel.right_is if isinstance(plan.kernel, Contraction) else "weight"
+        chip = self.chip.with_right(right)
         names = {"weight": right, "parameter": "weight", "input": "input", "output": "output"}
 
         def add(memory: str, direction: str, operand: str, count: int) -> None:
             if count:
                 place = traffic.setdefault(memory, {"read": {}, "write": {}})[direction]
-                place[names[operand]] = place.get(names[operand], 0) + count
+                for name, share in _shares(chip, kernel, operand, names[operand], count):
+                    place[name] = place.get(name, 0) + share
 
         for operand, count in total.load.items():
             add("dram", "read", operand, count)
@@ -220,8 +226,8 @@ class Book:
             add(chip.buffer_of("output"), "read", "output", fused)
             add(chip.buffer_of("output"), "write", "output", fused)
         else:
-            inputs = kernel.inputs if isinstance(kernel, VectorWork) else plan.kernel.inputs
-            add(chip.buffer_of("input"), "read", "input", chip.bytes_of("input", sum(inputs)))
+            read = kernel if isinstance(kernel, VectorWork) else plan.kernel
+            add(chip.buffer_of("input"), "read", "input", sum(input_bytes(read, chip)))
             add(chip.buffer_of("output"), "write", "output", chip.bytes_of("output", plan.kernel.outputs))
         return traffic
 
@@ -276,6 +282,27 @@ def _merge_traffic(into: Traffic, more: Traffic) -> None:
             place = into.setdefault(memory, {"read": {}, "write": {}})[direction]
             for operand, count in operands.items():
                 place[operand] = place.get(operand, 0) + count
+
+
+def _shares(chip: Arch, kernel: Kernel, operand: str, name: str, count: int) -> list[tuple[str, int]]:
+    """Return the bytes of a transfer by what they are: inputs of vector work may be indices beside values."""
+    if operand != "input" or not isinstance(kernel, VectorWork) or not kernel.kinds:
+        return [(name, count)]
+    sizes = input_bytes(kernel, chip)
+    shares = [count * size // sum(sizes) for size in sizes]
+    shares[0] += count - sum(shares)
+    return list(zip(kernel.kinds, shares, strict=True))
+
+
+def _as_cache(traffic: Traffic) -> Traffic:
+    """Return the traffic of a layer whose output joins the KV cache."""
+    return {
+        memory: {
+            direction: {"kv" if operand == "output" else operand: count for operand, count in operands.items()}
+            for direction, operands in directions.items()
+        }
+        for memory, directions in traffic.items()
+    }
 
 
 def _sum_traffic(parts: Sequence[Traffic]) -> Traffic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from pydantic import PlainValidator
 
 from sim.errors import TiletickError
 from sim.kernel import Kernel
-from sim.op import Array, Op, Shape, random_integers
+from sim.op import Array, Compound, Op, Shape, random_integers
 from sim.yamlfile import Strict
 
 Weights = dict[str, dict[str, Array]]
@@ -75,6 +75,24 @@ class Node:
         return self.op.parameters(self.input_shapes)
 
 
+def expand(node: Node) -> tuple[Node, ...]:
+    """Return the parts of a compound operator as layers of their own, down to operators without parts."""
+    op = node.op
+    if not isinstance(op, Compound):
+        return (node,)
+    names: dict[int | str, str] = dict(enumerate(node.inputs))
+    shapes = op.shapes(node.input_shapes)
+    found = list[Node]()
+    for index, (part, read, made) in enumerate(shapes):
+        full = f"{node.name}.{part.name}"
+        several = tuple(f"{full}.{i}" for i in range(len(made))) if len(made) > 1 else (full,)
+        outputs = node.outputs if index == len(shapes) - 1 else several
+        names.update({part.name: outputs[0]} | {f"{part.name}.{i}": tensor for i, tensor in enumerate(outputs)})
+        inputs = tuple(names[name] for name in part.inputs)
+        found += expand(Node(full, part.op_name, part.op, inputs, outputs, read, made))
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network. `nodes` are in an order in which every tensor is made before it is read."""
@@ -114,12 +132,23 @@ class Graph:
         """Multiply-accumulates of the whole network: convolutions, linear layers and matrix products."""
         return sum(node.macs for node in self.nodes)
 
+    @cached_property
+    def expanded(self) -> Graph:
+        """The same network with every compound operator written out as its parts, named `layer.part`."""
+        nodes = tuple(part for node in self.nodes for part in expand(node))
+        return self if len(nodes) == len(self.nodes) else replace(self, nodes=nodes)
+
+    @cached_property
+    def cache_elements(self) -> int:
+        """Elements that the KV cache grows by with every token of a sequence, over all layers."""
+        return sum(node.op.cache_elements(node.input_shapes) for node in self.nodes)
+
     def random_weights(self, seed: int = 0) -> Weights:
-        """Return small integer weights for every layer that has any; the same seed, the same weights."""
+        """Return small integer weights (and state) for every layer that has any; the same seed, the same weights."""
         seeds = np.random.SeedSequence(seed).generate_state(len(self.nodes) or 1)
         weights: Weights = {}
         for index, node in enumerate(self.nodes):
-            shapes = node.op.weight_shapes(node.input_shapes)
+            shapes = node.op.weight_shapes(node.input_shapes) | node.op.state_shapes(node.input_shapes)
             for offset, (name, shape) in enumerate(shapes.items()):
                 values = random_integers(shape, int(seeds[index]) + offset)
                 weights.setdefault(node.name, {})[name] = values

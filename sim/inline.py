@@ -1,4 +1,4 @@
-"""Workloads in one line: gemm:MxNxK, gemv:OUTxIN and conv:C,H,W,K,R,S[,option=value]."""
+"""Workloads in one line: gemm:MxNxK, gemv:OUTxIN, conv:C,H,W,K,R,S[,option=value], attention:BxHxNxE[,...]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sim.errors import ConfigError, Problem, unknown
 from sim.yamlfile import Document
 
 _CONV_FORM = "conv:C,H,W,K,R,S[,stride=2][,pad=1][,groups=g][,dilation=1][,batch=1]"
-FORMS = {"gemm": "gemm:MxNxK", "gemv": "gemv:OUTxIN", "conv": _CONV_FORM}
+_ATTENTION_FORM = "attention:BxHxNxE[,kv=M][,causal]"
+FORMS = {"gemm": "gemm:MxNxK", "gemv": "gemv:OUTxIN", "conv": _CONV_FORM, "attention": _ATTENTION_FORM}
 _CONV_DEFAULTS = {"stride": 1, "pad": 0, "groups": 1, "dilation": 1, "batch": 1}
 
 
@@ -65,6 +66,24 @@ def _conv(sizes: str) -> dict[str, Any]:
     return {"params": params, "inputs": {"input": ["=batch", c, h, w]}, "layers": [layer | computed]}
 
 
+def _attention(sizes: str) -> dict[str, Any]:
+    product, *words = sizes.split(",")
+    batch, heads, queries, size = _product(product, "BHNE")
+    keys, causal = queries, False
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "causal" and not equals:
+            causal = True
+        elif key == "kv" and equals:
+            keys = _size(value, key)
+        else:
+            raise ValueError(unknown("option", word if key == "causal" else key, ("kv=M", "causal")))
+    layer = {"name": "attention", "op": "attention", "in": ["q", "k", "v"], "heads": heads, "causal": causal}
+    lengths = {"q": queries, "k": keys, "v": keys}
+    shapes = {name: [batch, length, heads * size] for name, length in lengths.items()}
+    return {"inputs": shapes, "layers": [layer]}
+
+
 def _product(sizes: str, names: str | tuple[str, ...]) -> list[int]:
     words = sizes.split("x")
     if len(words) != len(names):
@@ -80,4 +99,6 @@ def _size(word: str, name: str, least: int = 1) -> int:
     return value
 
 
-_READERS: dict[str, Callable[[str], dict[str, Any]]] = {"gemm": _gemm, "gemv": _gemv, "conv": _conv}
+_READERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "gemm": _gemm, "gemv": _gemv, "conv": _conv, "attention": _attention
+}  # fmt: skip

@@ -52,7 +52,8 @@ class Contraction:
 
     M runs over batch x output positions, K over channels x kernel taps (channel outermost), N over the
     filters of a group. The input is read through the window that `axes` describe; without axes it is a
-    plain matrix. `right` is stored parameters, or another activation where `right_is` says "input".
+    plain matrix. `right` is stored parameters ("weight"), or where `right_is` says so another activation
+    ("input") or keys and values ("kv").
 
     Shapes: input (groups, batch, channels, *sizes), right (groups, K, N), output (groups, M, N).
     """
@@ -66,6 +67,8 @@ class Contraction:
     right_is: str = "weight"
     biased: bool = False
     """Whether accumulation starts from a stored value per filter instead of zero; adds nothing to `macs`."""
+    hidden: int = 0
+    """Products that the nest computes and nobody uses: a mask hides them, or they pad a tile. Not in `macs`."""
 
     @property
     def bias_elements(self) -> int:
@@ -98,9 +101,14 @@ class Contraction:
         return self.channels * self.taps
 
     @property
-    def macs(self) -> int:
-        """Multiply-accumulates, those with padding zeros included, as published MAC counts do."""
+    def computed(self) -> int:
+        """Multiply-accumulates that the nest computes, useful or not."""
         return self.groups * self.m * self.n * self.k
+
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates, those with padding zeros included, as published MAC counts do."""
+        return self.computed - self.hidden
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -167,7 +175,8 @@ class VectorWork:
     outputs: int
     operations: tuple[tuple[str, int], ...] = ()
     weights: int = 0
-
+    kinds: tuple[str, ...] = ()
+    """What each input is in the accounts, "index" or "routing" for some; none: all are plain inputs."""
 
 
 Kernel = Contraction | VectorWork

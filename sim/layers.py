@@ -37,7 +37,7 @@ class Task:
 
     def kernel_reads(self, kernel: Kernel) -> tuple[tuple[str, str], ...]:
         """Return what one kernel reads: the second activation of a product is its right operand."""
-        if isinstance(kernel, Contraction) and kernel.right_is == "input" and len(self.reads) > 1:
+        if isinstance(kernel, Contraction) and kernel.right_is != "weight" and len(self.reads) > 1:
             return (self.reads[0], ("weight", self.reads[1][1]))
         return self.reads
 
@@ -49,15 +49,18 @@ class Lowered:
     tasks: tuple[Task, ...]
     kept: frozenset[str]
     not_modelled: tuple[dict[str, object], ...]
+    cached: frozenset[str] = frozenset()
+    """Tensors that join a KV cache: written to memory whatever else reads them."""
 
 
 def lower(graph: Graph, arch: Arch) -> Lowered:
-    """Return the layers of `graph` on `arch`.
+    """Return the layers of `graph` on `arch`, compound operators written out as their parts.
 
     An operator that works element by element on the only use of a layer's output runs on that layer's
     tiles before they leave. Views take no time. Without a vector unit, what is no contraction is named in
     `not_modelled` and takes no time.
     """
+    graph = graph.expanded
     tasks: dict[str, Task] = {}
     made_by: dict[str, tuple[str, ...]] = {name: (name,) for name in graph.inputs}
     uses = _uses(graph)
@@ -82,7 +85,9 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
         {"what": f"{op} (the chip has no vector unit)", "where": where} for op, where in skipped.items()
     ]
     last = {source for tensor in graph.outputs for source in made_by[tensor]}
-    return Lowered(tuple(tasks.values()), _kept(list(tasks.values()), arch, last), tuple(missing))
+    cached = {source for node in graph.nodes for i in node.op.cached() for source in made_by[node.inputs[i]]}
+    kept = _kept(list(tasks.values()), arch, last | cached)
+    return Lowered(tuple(tasks.values()), kept, tuple(missing), frozenset(cached))
 
 
 def _uses(graph: Graph) -> Counter[str]:
@@ -134,8 +139,9 @@ def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
 def fuse_vector(task: Task, kernel: VectorWork, off_chip: tuple[bool, ...]) -> VectorWork:
     """Return vector work with what is fused behind it, reading only the inputs that come from memory."""
     operations = kernel.operations + tuple(o for work in task.epilogue for o in work.operations)
-    inputs = kernel.inputs
+    inputs, kinds = kernel.inputs, kernel.kinds
     if len(off_chip) == len(inputs):
         inputs = tuple(count for count, off in zip(inputs, off_chip, strict=True) if off)
+        kinds = tuple(kind for kind, off in zip(kinds, off_chip, strict=False) if off)
     weights = kernel.weights + sum(work.weights for work in task.epilogue)
-    return replace(kernel, inputs=inputs, operations=operations, weights=weights)
+    return replace(kernel, inputs=inputs, kinds=kinds, operations=operations, weights=weights)

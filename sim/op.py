@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Self
 
@@ -42,6 +43,18 @@ class Op(Strict):
         """Return the shape of each trained parameter by name."""
         return {}
 
+    def state_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
+        """Return the shape of each tensor that is there from earlier steps and not trained, by name: a KV cache."""
+        return {}
+
+    def cached(self) -> tuple[int, ...]:
+        """Return which inputs join a cache that later steps read, so that they are always written to memory."""
+        return ()
+
+    def cache_elements(self, inputs: Sequence[Shape]) -> int:
+        """Return how many elements the cache grows by with every token of a sequence."""
+        return 0
+
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """Return how many trained parameters there are."""
         return sum(prod(shape) for shape in self.weight_shapes(inputs).values())
@@ -65,6 +78,69 @@ class Op(Strict):
     def assemble(self, products: Sequence[Array], inputs: Sequence[Shape]) -> Array:
         """Return the output tensor from the (groups, M, N) product of each contraction, bias left out."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operator inside a compound one, and what it reads.
+
+    `inputs` are those of the compound by index, or earlier parts by name (`route.1`: its second output). Its
+    weights are the compound's under `name.`; the compound's outputs are those of its last part.
+    """
+
+    name: str
+    op_name: str
+    op: Op
+    inputs: tuple[int | str, ...]
+
+
+class Compound(Op):
+    """An operator that is a small network of others, which carry its work and its weights."""
+
+    def parts(self, inputs: Sequence[Shape]) -> tuple[Part, ...]:
+        """Return the operators that it is made of, in an order in which each is made before it is read."""
+        raise NotImplementedError
+
+    def shapes(self, inputs: Sequence[Shape]) -> list[tuple[Part, tuple[Shape, ...], tuple[Shape, ...]]]:
+        """Return each part with the shapes that it reads and makes."""
+        known: dict[int | str, Shape] = dict(enumerate(inputs))
+        found = []
+        for part in self.parts(inputs):
+            read = tuple(known[name] for name in part.inputs)
+            made = part.op.infer(read)
+            known.update({part.name: made[0]} | {f"{part.name}.{i}": shape for i, shape in enumerate(made)})
+            found.append((part, read, made))
+        return found
+
+    def weight_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
+        """Return the weights of all parts, as `part.weight`."""
+        return {
+            f"{part.name}.{name}": shape
+            for part, read, _ in self.shapes(inputs)
+            for name, shape in part.op.weight_shapes(read).items()
+        }
+
+    def state_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
+        """Return the state of all parts, as `part.state`."""
+        return {
+            f"{part.name}.{name}": shape
+            for part, read, _ in self.shapes(inputs)
+            for name, shape in part.op.state_shapes(read).items()
+        }
+
+    def kernels(self, inputs: Sequence[Shape]) -> tuple[Kernel, ...]:
+        """Return the work of all parts, in order."""
+        return tuple(kernel for part, read, _ in self.shapes(inputs) for kernel in part.op.kernels(read))
+
+    def by_parts(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Return the outputs computed part by part: equal to `reference`, which knows no parts."""
+        known: dict[int | str, Array] = dict(enumerate(inputs))
+        made: tuple[Array, ...] = ()
+        for part in self.parts([array.shape for array in inputs]):
+            own = {n.removeprefix(f"{part.name}."): w for n, w in weights.items() if n.startswith(f"{part.name}.")}
+            made = part.op.reference([known[name] for name in part.inputs], own)
+            known.update({part.name: made[0]} | {f"{part.name}.{i}": array for i, array in enumerate(made)})
+        return made
 
 
 OPS: Registry[type[Op]] = Registry("operator", "sim.ops")

@@ -164,5 +164,6 @@ class Stages:
         if key not in self.choices:
             unit = self.chip.unit_name(Systolic)
             named = replace(kernel, name=layer)
-            self.choices[key] = search(named, self.chip, unit, around, wish, self.book.prices)
+            chip = self.chip.with_right(kernel.right_is)
+            self.choices[key] = search(named, chip, unit, around, wish, self.book.prices)
         return self.choices[key]

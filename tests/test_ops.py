@@ -7,8 +7,9 @@ from math import prod
 import numpy as np
 import pytest
 
+from sim.graph import Node, expand
 from sim.kernel import Contraction, VectorWork
-from sim.op import OPS, Op, Shape, random_integers
+from sim.op import OPS, Compound, Op, Shape, random_integers
 
 KINDS = {"add", "mul", "max", "exp", "div", "sqrt", "tanh", "erf"}
 ALL = [
@@ -16,6 +17,18 @@ ALL = [
     for name in OPS
     for index, (op, shapes) in enumerate(OPS[name].examples())
 ]
+
+
+COMPOUND = [case for case in ALL if isinstance(case[1], Compound)]
+
+
+def parts_of(name: str, op: Op, shapes: tuple[Shape, ...]) -> list[tuple[str, Op, tuple[Shape, ...]]]:
+    """Return an operator, or each of the operators that it is made of, down to those without parts."""
+    node = Node(name, name, op, tuple(map(str, range(len(shapes)))), ("out",), shapes, op.infer(shapes))
+    return [(part.name, part.op, part.input_shapes) for part in expand(node)]
+
+
+PRIMITIVE = [part for case in ALL for part in parts_of(*case)]
 
 
 def over(cases):
@@ -29,7 +42,9 @@ def is_contraction(op: Op, shapes: tuple[Shape, ...]) -> bool:
 
 
 contract = over(ALL)
-contractions = over([case for case in ALL if is_contraction(*case[1:])])
+compound = over(COMPOUND)
+primitive = over(PRIMITIVE)
+contractions = over([case for case in PRIMITIVE if is_contraction(*case[1:])])
 batched = over(
     [(name, op, shapes) for name, op, shapes in ALL
      if type(op) not in (OPS["matmul"], OPS["reshape"]) and len({shape[0] for shape in shapes}) == 1]
@@ -38,7 +53,7 @@ batched = over(
 
 def arrays(op: Op, shapes: tuple[Shape, ...]) -> tuple[list, dict]:
     inputs = [random_integers(shape, seed) for seed, shape in enumerate(shapes)]
-    sizes = op.weight_shapes(shapes)
+    sizes = op.weight_shapes(shapes) | op.state_shapes(shapes)
     return inputs, {name: random_integers(size, 50 + n) for n, (name, size) in enumerate(sizes.items())}
 
 
@@ -73,7 +88,7 @@ def test_contractions_read_each_stored_weight_once(op: Op, shapes: tuple[Shape, 
     assert all(kernel.bias_elements == prod(stored.get("bias", (0,))) for kernel in kernels)
 
 
-@contract
+@primitive
 def test_lane_work_reads_and_writes_whole_tensors(op: Op, shapes: tuple[Shape, ...]) -> None:
     for kernel in op.kernels(shapes):
         if isinstance(kernel, VectorWork):
@@ -91,6 +106,22 @@ def test_a_fusible_operator_keeps_its_only_input_s_shape(op: Op, shapes: tuple[S
         assert all(isinstance(kernel, VectorWork) for kernel in op.kernels(shapes))
 
 
+@compound
+def test_a_compound_operator_equals_its_definition_part_by_part(op: Op, shapes: tuple[Shape, ...]) -> None:
+    assert isinstance(op, Compound)
+    inputs, weights = arrays(op, shapes)
+    for made, wanted in zip(op.by_parts(inputs, weights), op.reference(inputs, weights), strict=True):
+        np.testing.assert_allclose(made, wanted, rtol=1e-12, atol=1e-12)
+
+
+@compound
+def test_a_compound_operator_is_expanded_to_parts_that_carry_its_work(op: Op, shapes: tuple[Shape, ...]) -> None:
+    parts = parts_of("layer", op, shapes)
+    assert all(name.startswith("layer.") and not isinstance(part, Compound) for name, part, _ in parts)
+    assert sum(part.macs(read) for _, part, read in parts) == op.macs(shapes)
+    assert sum(part.parameters(read) for _, part, read in parts) == op.parameters(shapes)
+
+
 @contract
 def test_equal_operators_are_equal_keys(op: Op, shapes: tuple[Shape, ...]) -> None:
     assert hash(op) == hash(op.model_copy()) and op == op.model_copy()
@@ -106,7 +137,7 @@ def test_the_batch_scales_macs_and_leaves_the_parameters(op: Op, shapes: tuple[S
 
 def test_every_operator_of_the_format_is_there() -> None:
     assert list(OPS) == [
-        "adaptive_avgpool", "add", "avgpool", "batchnorm", "channel_shuffle", "concat", "conv1d", "conv2d",
+        "adaptive_avgpool", "add", "attention", "avgpool", "batchnorm", "channel_shuffle", "concat", "conv1d", "conv2d",
         "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "flatten", "gelu",
         "global_avgpool", "groupnorm", "hardsigmoid", "hardswish", "identity", "instancenorm", "layernorm",
         "leaky_relu", "linear", "matmul", "maxpool", "mul", "pad", "pixel_shuffle", "pixel_unshuffle", "relu",

@@ -329,7 +329,7 @@ def test_whatever_stands_in_a_layer_it_loads_or_is_told(tmp_path: Path, data, na
 
 
 CONV = "write conv:C,H,W,K,R,S[,stride=2][,pad=1][,groups=g][,dilation=1][,batch=1]"
-FORMS = f"the forms are gemm:MxNxK, gemv:OUTxIN, {CONV.removeprefix('write ')}"
+FORMS = f"the forms are gemm:MxNxK, gemv:OUTxIN, {CONV.removeprefix('write ')}, attention:BxHxNxE[,kv=M][,causal]"
 INPUT = "it reads 'input' (1, 1, 2, 8), the graph's input"
 
 
@@ -349,10 +349,8 @@ INPUT = "it reads 'input' (1, 1, 2, 8), the graph's input"
          f"on spatial axis 0; {INPUT}"),
         ("conv:1,2,8,4,1,1,groups=2",
          f"layers[0]: layer 'conv' (conv2d): 2 groups do not divide 1 input channels; {INPUT}"),
-        ("attention:1x8x128x64",
-         f"unknown inline workload 'attention'; choose from: conv, gemm, gemv; {FORMS}"),
         ("gem:3x3x3",
-         f"unknown inline workload 'gem'; did you mean 'gemv'? choose from: conv, gemm, gemv; {FORMS}"),
+         f"unknown inline workload 'gem'; did you mean 'gemv'? choose from: attention, conv, gemm, gemv; {FORMS}"),
     ],
 )  # fmt: skip
 def test_malformed_inline_workloads(text: str, message: str) -> None:

@@ -43,6 +43,8 @@ class Precision(Strict):
     input: Format = "int8"
     output: Format = "int8"
     partial_sum: Format = "int32"
+    kv: Format | None = Field(None, description="keys and values of attention; left out: as the input")
+    index: Format = Field("int32", description="indices of an embedding, numbers of experts in a routing table")
 
 
 class Arch(Strict):
@@ -109,9 +111,22 @@ class Arch(Strict):
         """Return the name of the buffer that holds `operand`; 'sram' where buffers are left out."""
         return next((name for name, b in self.buffers.items() if operand in b.holds), "sram")
 
+    def format_of(self, operand: str) -> str:
+        """Return the number format of weight, input, output, partial_sum, kv, index or routing."""
+        name = {"routing": "index"}.get(operand, operand)
+        return getattr(self.precision, name) or self.precision.input
+
+    def with_right(self, operand: str) -> Arch:
+        """Return the chip as a product sees it whose right operand, in the place of the weights, is `operand`."""
+        number_format = self.format_of(operand)
+        if number_format == self.precision.weight:
+            return self
+        precision = self.precision.model_copy(update={"weight": number_format})
+        return self.model_copy(update={"precision": precision})
+
     def bits(self, operand: str) -> int:
-        """Return the width of one element: of weight, input, output or partial_sum."""
-        return BITS[getattr(self.precision, operand)]
+        """Return the width of one element of an operand (see `format_of`)."""
+        return BITS[self.format_of(operand)]
 
     def bytes_of(self, operand: str, elements: int) -> int:
         """Return the bytes that `elements` of `operand` take, rounded up to a whole byte."""

@@ -1,7 +1,8 @@
 """Simulate a network on a chip: cycles, energy and traffic by layer, and why they are what they are.
 
 ARCH is a chip and WORKLOAD a network, each by its name in the library (see `tiletick list`) or by the path
-of a YAML file. A workload may be one layer: gemm:MxNxK, gemv:OUTxIN, conv:C,H,W,K,R,S[,stride=2][,pad=1].
+of a YAML file. A workload may be one layer: gemm:MxNxK, gemv:OUTxIN, conv:C,H,W,K,R,S[,stride=2][,pad=1],
+attention:BxHxNxE[,kv=M][,causal].
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from sim.planner.contraction import ALONE, Surroundings, plan_contraction
 from sim.planner.tiles import fold_count, port_bytes, tile_work
-from sim.planner.vector import plan_vector
+from sim.planner.vector import input_bytes, plan_vector
 
-__all__ = ["ALONE", "Surroundings", "fold_count", "plan_contraction", "plan_vector", "port_bytes", "tile_work"]
+__all__ = [
+    "ALONE", "Surroundings", "fold_count", "input_bytes", "plan_contraction", "plan_vector", "port_bytes", "tile_work",
+]  # fmt: skip

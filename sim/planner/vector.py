@@ -27,6 +27,13 @@ def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: i
     return Process(max(cycles, -(-elements // vector.lanes)), operations, elements)
 
 
+def input_bytes(work: VectorWork, arch: Arch) -> list[int]:
+    """Return the bytes of each input, indices in their own format; plain inputs are packed as one."""
+    if not work.kinds:
+        return [arch.bytes_of("input", sum(work.inputs))]
+    return [arch.bytes_of(kind, count) for kind, count in zip(work.kinds, work.inputs, strict=True)]
+
+
 def plan_vector(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset()) -> Plan:
     """Return the plan of vector work: chunks that fit beside each other, loaded, processed, stored.
 
@@ -73,7 +80,7 @@ class _Chunk:
     def bytes(self) -> dict[str, int]:
         """Bytes of each operand that takes room on chip."""
         work, arch = self.work, self.arch
-        totals = {"weight": arch.bytes_of("weight", work.weights), "input": arch.bytes_of("input", sum(work.inputs))}
+        totals = {"weight": arch.bytes_of("weight", work.weights), "input": sum(input_bytes(work, arch))}
         moved = {o: size for o, size in totals.items() if size and o not in self.on_chip}
         return moved | {"output": arch.bytes_of("output", work.outputs)}
 
