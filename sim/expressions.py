@@ -80,6 +80,27 @@ def _name(node: ast.Name, names: Mapping[str, Any]) -> Any:
     return names[node.id]
 
 
+def _dotted(node: ast.Attribute, names: Mapping[str, Any]) -> Any:
+    key = ast.unparse(node)
+    if key not in names:  # a key of a chip, where the caller offers them; attributes of values are none
+        raise ValueError(f"'{key}' is not allowed in an expression")
+    return names[key]
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names that an expression reads, dotted ones whole, functions left out; ValueError where it is none."""
+    found, left = list[str](), [_tree(text)]
+    while left:
+        node = left.pop(0)
+        if isinstance(node, ast.Name | ast.Attribute):
+            found.append(ast.unparse(node))
+        elif isinstance(node, ast.Call):
+            left += node.args
+        else:
+            left += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return list(dict.fromkeys(found))
+
+
 def _binary(node: ast.BinOp, names: Mapping[str, Any]) -> Any:
     left, right = _value(node.left, names), _value(node.right, names)
     apply = _BINARY.get(type(node.op))
@@ -142,5 +163,5 @@ def _subscript(node: ast.Subscript, names: Mapping[str, Any]) -> Any:
 _HANDLERS: dict[type[ast.expr], Callable[[Any, Mapping[str, Any]], Any]] = {
     ast.Constant: _constant, ast.Name: _name, ast.BinOp: _binary, ast.UnaryOp: _unary,
     ast.BoolOp: _boolean, ast.Compare: _compare, ast.IfExp: _conditional, ast.Call: _call,
-    ast.List: _list, ast.Subscript: _subscript,
+    ast.List: _list, ast.Subscript: _subscript, ast.Attribute: _dotted,
 }  # fmt: skip

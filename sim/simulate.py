@@ -16,7 +16,7 @@ from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task, fuse_vector, lower
-from sim.mapper import Choice, search
+from sim.mapper import Choice, Trials, search
 from sim.planner import Surroundings, plan_vector
 from sim.result import Result
 from sim.yamlfile import Document
@@ -41,17 +41,39 @@ def run(
     (the result is the same). Raises ConfigError, MappingError or CapacityError, in the user's words.
     """
     chip, graph, digests = open_both(arch, network, overrides or {})
+    provenance = digests | {"overrides": dict(overrides or {})}
+    return simulate(
+        chip, graph, provenance, layers=layers, strict=strict, fast_forward=fast_forward, progress=progress
+    )
+
+
+def simulate(
+    chip: Arch,
+    graph: Graph,
+    provenance: Mapping[str, Any],
+    *,
+    layers: str | None = None,
+    strict: bool = False,
+    fast_forward: bool = True,
+    progress: Progress | None = None,
+    trials: Trials | None = None,
+) -> Result:
+    """Return what `graph` costs on `chip`, with `provenance` (digests, `overrides`) as it is; see `run`.
+
+    `trials` remembers what candidates of the search took, for runs of other chips to come.
+    """
     lowered = lower(graph, chip)
-    missing = [*lowered.not_modelled, *graph.not_modelled, *_idle_patterns(chip, lowered, overrides or {})]
+    missing = [*lowered.not_modelled, *graph.not_modelled]
+    missing += _idle_patterns(chip, lowered, provenance.get("overrides", {}))
     lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
-    stages = Stages(chip, lowered, book).all(progress)
+    stages = Stages(chip, lowered, book, trials).all(progress)
     timeline = Engine(chip, fast_forward).run(stages)
-    return book.result(lowered, stages, timeline, missing, digests | {"overrides": dict(overrides or {})})
+    return book.result(lowered, stages, timeline, missing, dict(provenance))
 
 
 def open_both(
@@ -129,6 +151,7 @@ class Stages:
     chip: Arch
     lowered: Lowered
     book: accounting.Book
+    trials: Trials | None = None
 
     def all(self, progress: Progress | None) -> list[Stage]:
         """Return the stages of all layers, in order."""
@@ -165,5 +188,5 @@ class Stages:
             unit = self.chip.unit_name(Systolic)
             named = replace(kernel, name=layer)
             chip = self.chip.with_right(kernel.right_is)
-            self.choices[key] = search(named, chip, unit, around, wish, self.book.prices)
+            self.choices[key] = search(named, chip, unit, around, wish, self.book.prices, self.trials)
         return self.choices[key]

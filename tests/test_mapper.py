@@ -12,9 +12,10 @@ from sim.arch import MappingChoice, Tile
 from sim.engine import Engine
 from sim.errors import MappingError
 from sim.kernel import Axis, Contraction, VectorWork
-from sim.mapper import Prices, _alone, _tables, search
+from sim.mapper import Prices, _tables, search
 from sim.mapper.candidates import array_of, axis_sizes
 from sim.mapper.table import ranked
+from sim.mapper.trials import alone
 from sim.mapping import Tiling, check
 from sim.planner import ALONE, Surroundings, plan_contraction
 from tests.laws import ORDERS, arches, law
@@ -76,7 +77,7 @@ def few(kernel, arch, around=ALONE, most=400):
 
 def cycles_of(kernel, arch, around, mapping):
     plan = plan_contraction(Tiling(kernel, mapping), arch, "array", around)
-    return Engine(arch).run(_alone(plan, around)).cycles
+    return Engine(arch).run(alone(plan, around)).cycles
 
 
 @law(st.data(), quick=60, full=400)

@@ -41,6 +41,10 @@ class Buffers:
         self.held: dict[str, list[Slot]] = {name: [] for name in arch.buffers}
         self.last: dict[tuple[str, int], deque[Slot]] = {}
         self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
+        self.claimed = dict.fromkeys(arch.buffers, 0)
+        """Bytes of places that were taken at once, at most: with that much room the run is the same."""
+        self.short = False
+        """Whether a tile ever had to wait for the place of another that was not the one it follows."""
 
     def take(self, operand: str, size: int, stage: int, slots: int) -> tuple[Slot, list[Slot]]:
         """Return a new slot, and the slots (freed by the plan already) that must be empty before it is.
@@ -56,6 +60,7 @@ class Buffers:
         free = capacity - sum(slot.left for slot in held)
         needed = size - sum(slot.lend(size) for slot in victims if slot.release is not None)
         needed -= min(needed, free)
+        self.short |= needed > 0
         for slot in held:
             if needed and slot.left and slot.release is not None:
                 needed -= slot.lend(needed)
@@ -65,6 +70,7 @@ class Buffers:
             raise CapacityError(what, f"buffer '{name}'", total, capacity, "use a smaller tile")
         new = Slot(operand, size, stage, size)
         self.held[name] = [*(slot for slot in held if slot.left or slot.release is None), new]
+        self.claimed[name] = max(self.claimed[name], sum(slot.left for slot in self.held[name]))
         last.append(new)
         return new, victims
 

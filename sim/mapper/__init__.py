@@ -13,8 +13,6 @@ from itertools import product
 from sim.arch import Arch, Ideal, MappingChoice
 from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
-from sim.frontend import Read, Stage
-from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (
     DIMS,
@@ -29,11 +27,12 @@ from sim.mapper.candidates import (
     splits,
 )
 from sim.mapper.table import Prices, Table, ranked
+from sim.mapper.trials import Bench, Trials, alone
 from sim.mapping import Mapping, Tiling, check
 from sim.plan import Plan
 from sim.planner import ALONE, Surroundings, plan_contraction
 
-__all__ = ["Choice", "Prices", "search"]
+__all__ = ["Choice", "Prices", "Trials", "search"]
 
 
 @dataclass(frozen=True)
@@ -53,41 +52,36 @@ def search(
     around: Surroundings = ALONE,
     wish: MappingChoice | None = None,
     prices: Prices | None = None,
+    trials: Trials | None = None,
 ) -> Choice:
     """Return the best mapping of `kernel` on `arch` within what the user fixed in `wish`.
+
+    `trials` knows runs of other searches, which changes the time this one takes and not what it finds.
 
     Raises MappingError or CapacityError (needed, available, the nearest that fits) where none is legal.
     """
     wish = wish or MappingChoice()
     if not arch.bounded:
         return _unlimited(kernel, arch, unit, around, wish)
-    best: Choice | None = None
+    bench = Bench(kernel, arch, unit, around, trials)
+    best: Mapping | None = None
     least = (float("inf"), float("inf"))
     simulated = 0
     for bound, energy, mapping in ranked(_tables(kernel, arch, around, wish, prices or Prices())):
         if (bound, energy) >= least:
             break
-        plan = plan_contraction(Tiling(kernel, mapping), arch, unit, around)
         simulated += 1
-        try:
-            cycles = Engine(arch).run(_alone(plan, around), limit=_limit(least, energy)).cycles
-        except TooSlow:
-            continue
-        if (cycles, energy) < least:
-            least, best = (cycles, energy), Choice(mapping, plan, cycles, 0)
+        cycles = bench.cycles(mapping, _limit(least, energy))
+        if cycles is not None and (cycles, energy) < least:
+            least, best = (cycles, energy), mapping
     if best is None:
         raise _nothing_fits(kernel, arch, around, wish)
-    return replace(best, simulated=simulated)
+    return Choice(best, bench.plan(best), int(least[0]), simulated)
 
 
 def _limit(least: tuple[float, float], energy: float) -> int | None:
     """Return the last cycle at which a candidate of `energy` may end to be better than `least`."""
     return None if least[0] == float("inf") else int(least[0]) - (energy >= least[1])
-
-
-def _alone(plan: Plan, around: Surroundings) -> list[Stage]:
-    """Return the plan as a run of its own, with nothing to wait for."""
-    return [Stage(plan, 0, tuple(Read(o, o, True) for o in sorted(around.on_chip) if o != "output"))]
 
 
 def _tables(
@@ -130,7 +124,7 @@ def _unlimited(kernel: Contraction, arch: Arch, unit: str, around: Surroundings,
         tiling = Tiling(kernel, mapping)
         check(tiling, arch)
         plan = plan_contraction(tiling, arch, unit, around)
-        trials.append(Choice(mapping, plan, Engine(arch).run(_alone(plan, around)).cycles, 1))
+        trials.append(Choice(mapping, plan, Engine(arch).run(alone(plan, around)).cycles, 1))
     return min(trials, key=lambda choice: choice.cycles)
 
 

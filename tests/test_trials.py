@@ -1,0 +1,82 @@
+"""Runs that a search remembers for other chips: found again they are the same, to the cycle."""
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from sim.arch import Arch
+from sim.errors import MappingError
+from sim.kernel import Axis, Contraction
+from sim.mapper import Choice, Trials, search
+from tests.laws import arches, law
+
+
+@st.composite
+def products(draw: Any) -> Contraction:
+    """A matrix product or a convolution over one axis, small enough to be searched often."""
+    spatial = (Axis(9, 7, 3),) if draw(st.booleans()) else ()
+    filters, depth, batch = (draw(st.integers(1, 9)) for _ in range(3))
+    return Contraction("c", filters, depth, batch, draw(st.integers(1, 2)), spatial)
+
+
+def found(kernel: Contraction, arch: Arch, trials: Trials | None) -> Choice | str:
+    """Return what the search finds, or what it says."""
+    try:
+        return search(kernel, arch, "array", trials=trials)
+    except MappingError as error:
+        return str(error)
+
+
+def sized(arch: Arch, capacity: int) -> Arch:
+    """Return the chip with every buffer of so many bytes."""
+    changed = {name: buffer.model_copy(update={"capacity": capacity}) for name, buffer in arch.buffers.items()}
+    return arch.model_copy(update={"buffers": changed})
+
+
+@law(st.data(), quick=6, full=400)
+def test_a_search_that_knows_runs_of_other_capacities_finds_the_same(data: Any) -> None:
+    kernel, arch = data.draw(products()), data.draw(arches(bounded=True, knobs=True))
+    trials = Trials()
+    for capacity in data.draw(st.permutations((48, 96, 200, 1000))):
+        chip = sized(arch, capacity)
+        assert found(kernel, chip, trials) == found(kernel, chip, None)
+
+
+@law(products(), arches(bounded=True), quick=4, full=100)
+def test_a_second_search_runs_nothing(kernel: Contraction, arch: Arch) -> None:
+    trials = Trials()
+    first = found(kernel, arch, trials)
+    made = trials.made
+    assert found(kernel, arch, trials) == first
+    assert (trials.made, trials.reused) == (made, first.simulated if isinstance(first, Choice) else 0)
+
+
+def test_what_is_too_much_to_remember_is_forgotten() -> None:
+    kernel, arch = Contraction("c", 9, 30, 20), Arch.model_validate({
+        "name": "chip", "clock": "1 GHz", "units": {"array": {"kind": "systolic", "rows": 4, "cols": 4}},
+        "buffers": {"sram": {"capacity": "200 B", "holds": ["weight", "input", "output"]}},
+        "memory": {"kind": "simple", "bandwidth": "1 GB/s"},
+    })  # fmt: skip
+    few = Trials(most=1)
+    assert found(kernel, arch, few) == found(kernel, arch, None)
+    assert len(few.known) == 1
+
+
+@pytest.mark.parametrize("key", ["clock", "link", "memory", "prefetch", "precision", "units"])
+def test_chips_that_differ_in_more_than_capacity_share_nothing(key: str) -> None:
+    other: dict[str, Any] = {
+        "clock": 2_000_000_000, "link": {"bandwidth": "9 B/cycle"}, "prefetch": False, "precision": {"weight": "int16"},
+        "memory": {"kind": "simple", "bandwidth": "9 GB/s"},
+        "units": {"array": {"kind": "systolic", "rows": 4, "cols": 8}},
+    }  # fmt: skip
+    base: dict[str, Any] = {
+        "name": "chip", "clock": "1 GHz", "units": {"array": {"kind": "systolic", "rows": 4, "cols": 4}},
+        "buffers": {"sram": {"capacity": "64 KiB", "holds": ["weight", "input", "output"]}},
+        "memory": {"kind": "simple", "bandwidth": "8 GB/s"}, "link": {"bandwidth": "8 B/cycle"},
+    }  # fmt: skip
+    changed = base | {key: "2 GHz" if key == "clock" else other[key]}
+    trials, kernel = Trials(), Contraction("c", 4, 4)
+    for data in (base, changed, base | {"name": "other", "technology": "22nm"}):
+        found(kernel, Arch.model_validate(data), trials)
+    assert len(trials.numbers) == 2
