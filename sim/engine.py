@@ -36,12 +36,17 @@ SETTLED = 4
 
 
 class Engine:
-    """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run."""
+    """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run.
 
-    def __init__(self, arch: Arch, fast_forward: bool = True) -> None:
+    With `record` the ledgers of the units keep their cycles in order of time too, for pictures.
+    """
+
+    def __init__(self, arch: Arch, fast_forward: bool = True, record: bool = False) -> None:
         self.arch, self.fast_forward = arch, fast_forward
         self.env = simpy.Environment()
         self.units = _units(self.env, arch, self)
+        for unit in self.units.values() if record else ():
+            unit.ledger.slices = []
         self.buffers = Buffers(arch)
         self.outstanding: deque[Job] = deque()
         self.record: Record | None = None

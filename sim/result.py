@@ -6,10 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sim.errors import ConfigError, Problem
+from sim.timeline import Timeline
 
 SCHEMA = "tiletick.result/1"
 
@@ -65,10 +66,13 @@ class Result:
     convention: str = "rtl"
     compulsory_bytes: dict[str, int] = field(default_factory=dict)
     schema: str = SCHEMA
+    timeline: Timeline | None = field(default=None, compare=False, repr=False)
+    """Who did what when, where the run recorded it; not part of the JSON."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, `schema` first, as `run --json` prints it."""
-        return {"schema": self.schema, **{k: v for k, v in asdict(self).items() if k != "schema"}}
+        bare = replace(self, timeline=None)
+        return {"schema": self.schema, **{k: v for k, v in asdict(bare).items() if k not in ("schema", "timeline")}}
 
     def to_json(self) -> str:
         """Return the result as JSON text; equal runs give equal bytes."""
@@ -102,7 +106,7 @@ def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = ""
     """Return the values of `data` that a `kind` has; ConfigError where one is missing."""
     if not isinstance(data, Mapping):
         raise ConfigError(Problem("does not hold keys and values", file, key=key))
-    names = {f.name for f in fields(kind)}
+    names = {f.name for f in fields(kind)} - {"timeline"}
     missing = sorted(names - set(data))
     if missing:
         raise ConfigError(Problem(f"lacks {', '.join(missing)}", file, key=key))

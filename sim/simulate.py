@@ -32,19 +32,22 @@ def run(
     layers: str | None = None,
     strict: bool = False,
     fast_forward: bool = True,
+    record: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Return what `network` costs on `arch`.
 
     `overrides` sets keys of either by dotted path, `layers` picks layers by shell pattern, `strict` makes
     anything that is not modelled an error, `fast_forward=False` simulates every iteration of every loop
-    (the result is the same). Raises ConfigError, MappingError or CapacityError, in the user's words.
+    (the result is the same), `record` keeps who did what when in `Result.timeline`. Raises ConfigError,
+    MappingError or CapacityError, in the user's words.
     """
     chip, graph, digests = open_both(arch, network, overrides or {})
     provenance = digests | {"overrides": dict(overrides or {})}
     return simulate(
-        chip, graph, provenance, layers=layers, strict=strict, fast_forward=fast_forward, progress=progress
-    )
+        chip, graph, provenance, layers=layers, strict=strict, fast_forward=fast_forward, record=record,
+        progress=progress,
+    )  # fmt: skip
 
 
 def simulate(
@@ -55,6 +58,7 @@ def simulate(
     layers: str | None = None,
     strict: bool = False,
     fast_forward: bool = True,
+    record: bool = False,
     progress: Progress | None = None,
     trials: Trials | None = None,
 ) -> Result:
@@ -72,8 +76,9 @@ def simulate(
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
     stages = Stages(chip, lowered, book, trials).all(progress)
-    timeline = Engine(chip, fast_forward).run(stages)
-    return book.result(lowered, stages, timeline, missing, dict(provenance))
+    timeline = Engine(chip, fast_forward, record).run(stages)
+    result = book.result(lowered, stages, timeline, missing, dict(provenance))
+    return replace(result, timeline=timeline) if record else result
 
 
 def open_both(

@@ -10,6 +10,13 @@ CAUSES = (
 """The causes, in the order in which tables show them. On the off-chip channel `compute` is transfer."""
 
 
+REPEATS = "repeats"
+"""In slices: iterations of a settled loop that were skipped, all like the one before them."""
+
+Slice = tuple[int, int, int, str]
+"""Cycles [start, end) of one layer (-1: none) under one cause, REPEATS included."""
+
+
 @dataclass
 class Ledger:
     """Cycles of one unit by layer and cause, written from left to right without gaps."""
@@ -18,6 +25,8 @@ class Ledger:
     cycles: dict[tuple[int, str], int] = field(default_factory=dict)
     work: int = 0
     """Cycles that the jobs begun so far keep the unit busy at least, skipped ones included."""
+    slices: list[Slice] | None = None
+    """The same cycles in order of time, where a run records them; neighbours that agree are one."""
 
     def advance(self, until: int, layer: int, cause: str) -> int:
         """Give the cycles from where the ledger stands to `until` to a cause; return how many they were."""
@@ -25,8 +34,23 @@ class Ledger:
         if amount <= 0:
             return 0
         self.add(layer, cause, amount)
+        self._record(until, layer, cause)
         self.until = until
         return amount
+
+    def skip(self, amount: int) -> None:
+        """Move over skipped iterations, whose cycles are booked apart."""
+        if amount:
+            self._record(self.until + amount, self.slices[-1][2] if self.slices else -1, REPEATS)
+            self.until += amount
+
+    def _record(self, until: int, layer: int, cause: str) -> None:
+        if self.slices is None:
+            return
+        if self.slices and self.slices[-1][2:] == (layer, cause):
+            self.slices[-1] = (self.slices[-1][0], until, layer, cause)
+        else:
+            self.slices.append((self.until, until, layer, cause))
 
     def add(self, layer: int, cause: str, amount: int) -> None:
         """Book `amount` cycles without moving."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from itertools import combinations
 
 from sim import textfile
 from sim.commands._options import add_set, overrides, width
 from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
 from sim.report.summary import summarize
+from sim.report.trace import to_trace
 from sim.result import Result
 from sim.simulate import run
 
@@ -31,23 +34,31 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output, and only that")
     parser.add_argument("--csv", metavar="FILE", help="write a row for each layer; - is standard output, and only that")
+    parser.add_argument(
+        "--trace", metavar="FILE", help="write who did what when, to open in ui.perfetto.dev; - is standard output"
+    )
 
 
 def execute(options: Namespace) -> int:
     """Run the simulation and put its result where the options say; return 0."""
-    if options.json is not None and options.json == options.csv:
-        raise ConfigError(Problem(f"--json and --csv cannot both go to '{options.json}'"))
+    targets = {"--json": options.json, "--csv": options.csv, "--trace": options.trace}
+    for one, other in combinations([name for name, target in targets.items() if target is not None], 2):
+        if targets[one] == targets[other]:
+            raise ConfigError(Problem(f"{one} and {other} cannot both go to '{targets[one]}'"))
     with Bar() as bar:
         result = run(
             options.arch, options.workload, overrides(options.settings), layers=options.layers,
-            strict=options.strict, fast_forward=not options.no_fast_forward, progress=bar.advance,
+            strict=options.strict, fast_forward=not options.no_fast_forward, record=options.trace is not None,
+            progress=bar.advance,
         )  # fmt: skip
     _deliver(result, options)
     return 0
 
 
 def _deliver(result: Result, options: Namespace) -> None:
-    forms = {options.json: result.to_json, options.csv: result.to_csv}
+    forms: dict[str | None, Callable[[], str]] = {
+        options.json: result.to_json, options.csv: result.to_csv, options.trace: lambda: to_trace(result)
+    }  # fmt: skip
     for target, form in forms.items():
         if target not in (None, "-"):
             textfile.write(target, form())

@@ -161,7 +161,7 @@ class Unit:
         if shift <= self._shift:
             return 0
         moved = sum(amount for after, amount in self.jumps if self._shift < after <= shift)
-        self.ledger.until += moved
+        self.ledger.skip(moved)
         self._shift = shift
         return moved
 
