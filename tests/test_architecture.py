@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
-    "errors units version",
+    "errors units version extras",
     "textfile yamlfile library registry",
     "arch kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
@@ -20,7 +20,7 @@ LAYERS = [
     "timeline hardware frontend engine layout",
     "energy result",
     "mapper accounting simulate",
-    "importers report",
+    "importers report rtl",
     "cli commands __main__ __init__",
 ]
 """Layer 0 first. A name is a module of `sim`, or a package with all that is in it."""
