@@ -38,6 +38,8 @@ def parse(dimension: str, text: object) -> Fraction:
     table, example = UNITS[dimension], EXAMPLES[dimension]
     if isinstance(text, int | float) and not isinstance(text, bool):
         raise ValueError(f"{dimension} {text} needs a unit, as in '{example}'")
+    if text is None:
+        raise ValueError(f"{dimension} is empty; write a number and a unit, as in '{example}'")
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"'{text}' is not a {dimension}; write a number and a unit, as in '{example}'")

@@ -67,7 +67,7 @@ ONE_LINE = [
      "4: units.array.dataflow: unknown dataflow 'wss'; did you mean 'ws'? "
      "choose from: input_stationary, is, os, output_stationary, weight_stationary, ws"),
     ("kind: systolic", "kind: sistolic",
-     "4: units.array: unknown kind 'sistolic'; did you mean 'systolic'? choose from: systolic, vector"),
+     "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? choose from: systolic, vector"),
     ("kind: systolic, ", "", "4: units.array: missing key 'kind'"),
     ("clock: 1 GHz\n", "", "1: clock: missing key 'clock'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "{kind: simple}", "7: memory.bandwidth: missing key 'bandwidth'"),
@@ -104,23 +104,38 @@ ONE_LINE = [
     # the traps of YAML 1.1
     ("rows: 4", "rows: 1e9", "4: units.array.rows: expected integer, not 1000000000.0"),
     ("1 GHz", "1e9", "2: clock: frequency 1000000000.0 needs a unit, as in '1 GHz'"),
-    ("clock: 1 GHz", "clock: 1 GHz\nprefetch: NO", "3: prefetch: expected boolean, not 'NO'"),
-    ("clock: 1 GHz", "clock: 1 GHz\nprefetch: yes", "3: prefetch: expected boolean, not 'yes'"),
+    ("clock: 1 GHz", "clock: 1 GHz\nprefetch: NO", "3: prefetch: expected true or false, not 'NO'"),
+    ("clock: 1 GHz", "clock: 1 GHz\nprefetch: yes", "3: prefetch: expected true or false, not 'yes'"),
     ("clock: 1 GHz", "clock: 1 GHz\nclock: 2 GHz", "3: clock: duplicate key 'clock' (first on line 2)"),
     # what does not go together
-    (", output]", "]", "1: no buffer holds the output operand; add it to the holds of one"),
+    (", output]", "]", "5: buffers: no buffer holds the output operand; add it to the holds of one"),
     (", output]", ", outputs]", "6: buffers.all.holds[2]: unknown value 'outputs'; did you mean 'output'? "
      "choose from: input, output, weight"),
     ("[weight, input, output]", "[]", "6: buffers.all.holds: must not be empty"),
     ("memory", "  l2: {capacity: 1 KiB, holds: [weight]}\nmemory",
-     "1: weight is held by more than one buffer: all, l2"),
+     "7: buffers.l2.holds: weight is held by more than one buffer: all, l2"),
     ("[weight, input, output]", "[weight, input, output], keep: 1 KiB",
-     "6: buffers.all: keep (1024 B) must be less than the capacity (1024 B)"),
-    ("cols: 4", "count: 2", "1: 2 arrays need a link between them; add link: {bandwidth: 64 B/cycle}"),
-    ("units:", "units:\n  other: {kind: systolic}", "1: more than one systolic unit (other, array); use count"),
+     "6: buffers.all.keep: 1024 B must be less than the capacity (1024 B)"),
+    ("cols: 4", "count: 2",
+     "4: units.array.count: 2 arrays need a link between them; add link: {bandwidth: 64 B/cycle}"),
+    ("units:", "units:\n  other: {kind: systolic}",
+     "5: units.array: more than one systolic unit (other, array); use count"),
+    ("memory", "  link: {capacity: 1 KiB, holds: [weight]}\nmemory",
+     "7: buffers.link: 'link' is taken; units and buffers need names of their own"),
+    ("units:", "units:\n  dram: {kind: vector, lanes: 4}",
+     "4: units.dram: 'dram' is taken; units and buffers need names of their own"),
+    ("{capacity: 1 KiB, holds: [weight, input, output]}",
+     "{capacity: 1 KiB, holds: [input, output]}\n  w: {capacity: 1 KiB, holds: [weight], keep: 64 B}",
+     "7: buffers.w.keep: keeps activations for the layers that read them, so the buffer that holds input has it"),
+    # keys and values where a word stands, and a word where keys and values stand
+    ("{capacity: 1 KiB, holds: [weight, input, output]}", "64 KiB",
+     "6: buffers.all: expected keys and values, not '64 KiB'"),
+    ("{kind: simple, bandwidth: 8 GB/s}", "[simple]", "7: memory: expected keys and values, not a list"),
+    ("clock: 1 GHz", "clock: 1 GHz\nlink: 64 B/cycle", "3: link: expected keys and values, not '64 B/cycle'"),
+    ("1 GHz", "", "2: clock: frequency is empty; write a number and a unit, as in '1 GHz'"),
     # a mapping that is written wrongly
     ("clock: 1 GHz", "clock: 1 GHz\nmapping: {order: [m, n]}",
-     "3: mapping: order ['m', 'n'] must name each of m, n and k once"),
+     "3: mapping.order: ['m', 'n'] must name each of m, n and k once"),
     ("clock: 1 GHz", "clock: 1 GHz\nmapping: {resident: [weights]}",
      "3: mapping.resident[0]: unknown value 'weights'; did you mean 'weight'? choose from: input, output, weight"),
     ("clock: 1 GHz", "clock: 1 GHz\nmapping: {lowering: im2cool}",
@@ -252,6 +267,42 @@ def test_a_setting_that_neither_chip_nor_network_has():
 def test_a_setting_with_a_wrong_value():
     assert told(CHIP, rows="x") == "--set units.array.rows: expected integer, not 'x'"
     assert told(CHIP, capacity="3") == "--set buffers.all.capacity: size 3 needs a unit, as in '64 KiB'"
+
+
+BLAMED = [
+    ({"count": 4}, "--set units.array.count: 4 arrays need a link between them; add link: {bandwidth: 64 B/cycle}"),
+    ({"order": ["m", "n"]}, "--set mapping.order: ['m', 'n'] must name each of m, n and k once"),
+    ({"keep": "2 KiB"}, "--set buffers.all.keep: 2048 B must be less than the capacity (1024 B)"),
+    ({"holds": ["weight", "input"]},
+     "--set buffers.all.holds: buffers: no buffer holds the output operand; add it to the holds of one"),
+    ({"buffers.l2": {"capacity": "1 KiB", "holds": ["input"]}},
+     "--set buffers.l2: buffers.l2.holds: input is held by more than one buffer: all, l2"),
+    ({"units.other": {"kind": "systolic"}}, "--set units.other: more than one systolic unit (array, other); use count"),
+    ({"buffers.dram": {"capacity": "1 KiB", "holds": ["weight"]}},
+     "--set buffers.dram: 'dram' is taken; units and buffers need names of their own"),
+    ({"memory.kind": "simpel"},
+     "--set memory.kind: unknown kind 'simpel'; did you mean 'simple'? choose from: ideal, simple"),
+    ({"memory.kind": "ideal"},
+     "--set memory.kind: memory.bandwidth: unknown key 'bandwidth'; choose from: kind; "
+     "to change the kind, set memory whole"),
+    ({"units.array.kind": "vector"},
+     "--set units.array.kind: units.array.lanes: missing key 'lanes'; to change the kind, set units.array whole"),
+    ({"buffers.all": {"holds": ["weight"]}}, "--set buffers.all: buffers.all.capacity: missing key 'capacity'"),
+    ({"buffers": {}}, "--set buffers: no buffer holds the weight operand; add it to the holds of one"),
+    ({"prefetch": "yes"}, "--set prefetch: expected true or false, not 'yes'"),
+    ({"link": 5}, "--set link: expected keys and values, not 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "message"), BLAMED, ids=[", ".join(settings) for settings, _ in BLAMED])
+def test_a_setting_is_blamed_for_what_it_breaks_and_not_the_file(settings, message):
+    assert told(CHIP, **settings).split("\n")[0] == message
+
+
+def test_a_setting_that_leaves_the_mistake_of_a_file_is_not_blamed():
+    assert told(CHIP.replace("cols: 4", "count: 2"), rows=8) == (
+        "chip.yaml:4: units.array.count: 2 arrays need a link between them; add link: {bandwidth: 64 B/cycle}"
+    )
 
 
 def test_a_setting_that_could_mean_two_keys():
@@ -391,7 +442,9 @@ def test_names_that_a_result_could_not_tell_apart(tmp_path, old, new, name):
     path.write_text(CHIP.replace(old, new))
     with pytest.raises(ConfigError) as caught:
         arch.load(str(path))
-    assert str(caught.value) == f"{path}:1: units and buffers need names of their own; {name} is taken"
+    assert str(caught.value) == (
+        f"{path}:6: buffers.{name}: '{name}' is taken; units and buffers need names of their own"
+    )
 
 
 def test_vector_work_needs_buffers_too(tmp_path):
@@ -400,4 +453,4 @@ def test_vector_work_needs_buffers_too(tmp_path):
                     "memory: {kind: simple, bandwidth: 8 GB/s}\n")  # fmt: skip
     with pytest.raises(ConfigError) as caught:
         arch.load(str(path))
-    assert str(caught.value) == f"{path}:1: no buffer holds the input operand; add it to the holds of one"
+    assert str(caught.value) == f"{path}:1: buffers: no buffer holds the input operand; add it to the holds of one"

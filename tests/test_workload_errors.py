@@ -81,7 +81,7 @@ ONE_LAYER = [
     ("op: conv_transpose2d, filters: 2, kernel: 2, output_pad: -1",
      [".output_pad: expected 0 or a positive integer or a list of one per spatial axis, not -1"]),
     ("op: maxpool, kernel: 2, pad: 2", [": pad 2 must be smaller than kernel 2"]),
-    ("op: matmul, in: [x, x], transpose_b: 1", [".transpose_b: expected boolean, not 1"]),
+    ("op: matmul, in: [x, x], transpose_b: 1", [".transpose_b: expected true or false, not 1"]),
     ("op: groupnorm, groups: 3", [f": layer 'a' (groupnorm): 3 groups do not divide 4 input channels; it reads {X}"]),
     ("op: split, parts: 3",
      [f": layer 'a' (split): 3 parts do not divide 4 on axis 1 of (1, 4, 8, 8); it reads {X}"]),

@@ -7,24 +7,28 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from sim.arch.quantities import Operand, Rate, Size
-from sim.yamlfile import Strict
+from sim.yamlfile import Clash, Strict
 
 
 class Buffer(Strict):
     """An on-chip memory, shared by the operands that it holds."""
 
-    capacity: Size
-    holds: Annotated[list[Operand], Field(min_length=1)]
+    capacity: Size = Field(description="bytes it holds")
+    holds: Annotated[list[Operand], Field(min_length=1, description="operands that it holds; it is the only one to")]
     bandwidth: Rate | None = Field(None, description="bytes a cycle through its ports; none: as much as is asked")
     ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
     buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
     keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
-    port_width: Size = Field(8, validate_default=False, description="bytes of one access, for its energy")
+    port_width: Size = Field("8 B", validate_default=True, description="bytes of one access, for its energy")
 
     @model_validator(mode="after")
     def _fits(self) -> Buffer:
         if self.keep is not None and self.keep >= self.capacity:
-            raise ValueError(f"keep ({self.keep} B) must be less than the capacity ({self.capacity} B)")
+            message = f"{self.keep} B must be less than the capacity ({self.capacity} B)"
+            raise Clash(message, ("keep",), ("capacity",))
+        if self.keep is not None and "input" not in self.holds:
+            message = "keeps activations for the layers that read them, so the buffer that holds input has it"
+            raise Clash(message, ("keep",), ("holds",))
         return self
 
     @property

@@ -15,7 +15,7 @@ from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 from sim.errors import ConfigError, Problem
 from sim.registry import Registry
-from sim.yamlfile import Strict
+from sim.yamlfile import Clash, Strict
 
 if TYPE_CHECKING:
     AnyUnit = Unit
@@ -32,56 +32,79 @@ else:
 class Link(Strict):
     """The wires between the arrays of a chip: broadcasts shared operands, reduces partial sums."""
 
-    bandwidth: Rate
+    bandwidth: Rate = Field(description="bytes a cycle over it")
     latency: int = Field(1, ge=0, description="cycles from the first byte in to the first byte out")
 
 
 class Precision(Strict):
     """Number formats of the operands."""
 
-    weight: Format = "int8"
-    input: Format = "int8"
-    output: Format = "int8"
-    partial_sum: Format = "int32"
+    weight: Format = Field("int8", description="format of weights, in memory and in the array")
+    input: Format = Field("int8", description="format of activations that a layer reads")
+    output: Format = Field("int8", description="format of activations that a layer makes")
+    partial_sum: Format = Field("int32", description="format in which products are summed, on chip and spilled")
     kv: Format | None = Field(None, description="keys and values of attention; left out: as the input")
     index: Format = Field("int32", description="indices of an embedding, numbers of experts in a routing table")
+
+
+RESERVED = ("dram", "link")
+"""Names under which results know the off-chip memory and the link."""
 
 
 class Arch(Strict):
     """A chip. Every key is documented in its JSON Schema (`tiletick show --schema`)."""
 
-    name: str
-    description: str = ""
+    name: str = Field(description="what results call the chip")
+    description: str = Field("", description="the chip in a sentence")
     source: str = Field("", description="where the figures come from")
-    clock: Hertz
+    clock: Hertz = Field(description="the one clock of the chip, in which cycles count")
     technology: str = Field("45nm", description="energy table, by name or path")
-    precision: Precision = Precision()
-    units: Annotated[dict[str, AnyUnit], Field(min_length=1)]
-    buffers: dict[str, Buffer] = {}
-    memory: AnyMemory
-    link: Link | None = None
+    precision: Precision = Field(Precision(), description="number formats of the operands")
+    units: Annotated[dict[str, AnyUnit], Field(min_length=1, description="what computes, by name; one of a kind")]
+    buffers: dict[str, Buffer] = Field({}, description="on-chip memories, by name; each operand is held by one")
+    memory: AnyMemory = Field(description="off-chip memory; `ideal` lifts every limit, those of buffers too")
+    link: Link | None = Field(None, description="wires between arrays, where there are several")
     prefetch: bool = Field(True, description="load the next layer's weights behind the current layer")
-    mapping: MappingChoices = MappingChoices()
+    mapping: MappingChoices = Field(MappingChoices(), description="what is fixed of the mapping; the rest is searched")
 
     @model_validator(mode="after")
-    def _whole(self) -> Arch:
+    def _units_differ(self) -> Arch:
         for kind in dict.fromkeys(unit.kind for unit in self.units.values()):
             found = [name for name, unit in self.units.items() if unit.kind == kind]
             if len(found) > 1:
-                raise ValueError(f"more than one {kind} unit ({', '.join(found)}); use count")
-        names = [*self.units, *self.buffers]
-        taken = sorted(name for name in set(names) if names.count(name) > 1 or name in ("dram", "link"))
-        if taken:
-            raise ValueError(f"units and buffers need names of their own; {', '.join(taken)} is taken")
-        array = self.array
-        if array and array.count > 1 and self.link is None:
-            raise ValueError(f"{array.count} arrays need a link between them; add link: {{bandwidth: 64 B/cycle}}")
+                message = f"more than one {kind} unit ({', '.join(found)}); use count"
+                raise Clash(message, *(("units", name) for name in reversed(found)))
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Arch:
+        for name in self.buffers:
+            if name in self.units or name in RESERVED:
+                raise Clash(f"'{name}' is taken; units and buffers need names of their own", ("buffers", name))
+        for name in self.units:
+            if name in RESERVED:
+                raise Clash(f"'{name}' is taken; units and buffers need names of their own", ("units", name))
+        return self
+
+    @model_validator(mode="after")
+    def _arrays_are_linked(self) -> Arch:
+        for name, unit in self.units.items():
+            if isinstance(unit, Systolic) and unit.count > 1 and self.link is None:
+                message = f"{unit.count} arrays need a link between them; add link: {{bandwidth: 64 B/cycle}}"
+                raise Clash(message, ("units", name, "count"), ("link",))
+        return self
+
+    @model_validator(mode="after")
+    def _operands_have_a_buffer(self) -> Arch:
         for operand in OPERANDS:
             holders = [name for name, buffer in self.buffers.items() if operand in buffer.holds]
             if len(holders) > 1:
-                raise ValueError(f"{operand} is held by more than one buffer: {', '.join(holders)}")
-            if not holders and self.bounded and (array or operand != "weight"):
-                raise ValueError(f"no buffer holds the {operand} operand; add it to the holds of one")
+                message = f"{operand} is held by more than one buffer: {', '.join(holders)}"
+                raise Clash(message, *(("buffers", name, "holds") for name in reversed(holders)))
+            if not holders and self.bounded and (self.array or operand != "weight"):
+                message = f"no buffer holds the {operand} operand; add it to the holds of one"
+                about = [("buffers", name, "holds") for name in self.buffers]
+                raise Clash(message, ("buffers",), *about, ("memory",), ("memory", "kind"))
         return self
 
     @property

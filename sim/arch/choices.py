@@ -7,21 +7,21 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sim.arch.quantities import Count, Operand
-from sim.yamlfile import Strict
+from sim.yamlfile import Clash, Strict
 
 
 class Tile(Strict):
     """Sizes of a tile along the rows, columns and reduction of a product; left out: the mapper chooses."""
 
-    m: Count | None = None
-    n: Count | None = None
-    k: Count | None = None
+    m: Count | None = Field(None, description="rows of the output: positions times images")
+    n: Count | None = Field(None, description="columns of the output: filters or features")
+    k: Count | None = Field(None, description="what is summed over: channels times taps")
 
 
 class MappingChoice(Strict):
     """What the user fixes of a mapping; everything left out is the mapper's to choose."""
 
-    tile: Tile = Tile()
+    tile: Tile = Field(Tile(), description="sizes of a tile, each at most that of the layer")
     order: list[Literal["m", "n", "k"]] | None = Field(None, description="tile loops from outermost to innermost")
     resident: list[Operand] | None = Field(None, description="operands that load once and stay for the layer")
     effort: Count = Field(12, description="tile sizes tried a dimension; more are never worse for a layer alone")
@@ -36,11 +36,11 @@ class MappingChoice(Strict):
     @model_validator(mode="after")
     def _permutes(self) -> MappingChoice:
         if self.order is not None and sorted(self.order) != ["k", "m", "n"]:
-            raise ValueError(f"order {self.order} must name each of m, n and k once")
+            raise Clash(f"{self.order} must name each of m, n and k once", ("order",))
         return self
 
 
 class MappingChoices(MappingChoice):
     """A choice for all layers, and others by layer name (shell patterns; the last that matches wins)."""
 
-    layers: dict[str, MappingChoice] = {}
+    layers: dict[str, MappingChoice] = Field({}, description="choices by pattern of layer names, the last wins")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from sim.arch.memory import MEMORIES, Channel, Memory
 
 
@@ -11,7 +13,7 @@ from sim.arch.memory import MEMORIES, Channel, Memory
 class Ideal(Memory):
     """No limit anywhere: operands are where they are needed, and every buffer is large enough."""
 
-    kind: Literal["ideal"]
+    kind: Literal["ideal"] = Field(description="no limit")
     bounded: ClassVar[bool] = False
 
     def channel(self, clock: int) -> Channel | None:

@@ -16,10 +16,10 @@ from sim.arch.quantities import Bandwidth, Seconds, Size
 class Simple(Memory):
     """Off-chip memory as bandwidth and latency: one channel, shared by all operands, served in order."""
 
-    kind: Literal["simple"]
-    bandwidth: Bandwidth
-    latency: Seconds = Field(0.0, validate_default=False, description="from request to first byte, reads")
-    burst: Size = Field(64, validate_default=False, description="a transfer occupies whole bursts")
+    kind: Literal["simple"] = Field(description="bandwidth and latency")
+    bandwidth: Bandwidth = Field(description="bytes a second, reads and writes together")
+    latency: Seconds = Field("0 s", validate_default=True, description="from request to first byte, reads")
+    burst: Size = Field("64 B", validate_default=True, description="a transfer occupies whole bursts")
     technology: str = Field("lpddr4", description="the DRAM entry of the energy table")
 
     def channel(self, clock: int) -> Channel | None:

@@ -26,7 +26,7 @@ DataflowName = Annotated[str, AfterValidator(_dataflow)]
 class Systolic(Unit):
     """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
 
-    kind: Literal["systolic"]
+    kind: Literal["systolic"] = Field(description="a grid of PEs through which operands flow")
     rows: Count = Field(16, description="PEs in a column; K (ws, is) or M (os) lies here")
     cols: Count = Field(16, description="PEs in a row; N (ws, os) or M (is) lies here")
     dataflow: DataflowName = Field("ws", description="what stays in the PEs: ws, os, is or the long names")

@@ -16,7 +16,7 @@ from sim.kernel import LANE_OPERATIONS
 class Vector(Unit):
     """Lanes for what is no contraction: activations, pooling, norms, additions, data movement."""
 
-    kind: Literal["vector"]
+    kind: Literal["vector"] = Field(description="lanes that work element by element")
     lanes: Count = Field(description="lane operations a cycle")
     latency: int = Field(4, ge=0, description="cycles from an operand to its result")
     cycles_per: dict[str, Count] = Field({}, description="cycles of one lane operation where it is not 1")
