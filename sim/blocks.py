@@ -12,7 +12,7 @@ from sim.expressions import resolve
 from sim.yamlfile import Document, Path_
 
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
-_USE_KEYS = ("name", "block", "in", "repeat", "with", "when")
+USE_KEYS = ("name", "block", "in", "repeat", "with", "when")
 
 
 def unknown_name(what: str, value: object, choices: Sequence[str]) -> str:
@@ -125,8 +125,8 @@ class Expansion:
 
     def _use(self, entry: dict[str, Any], path: Path_, scope: Scope, before: Ref | None) -> Ref:
         for key in entry:
-            if key not in _USE_KEYS:
-                raise _Wrong(unknown("key", key, _USE_KEYS), key)
+            if key not in USE_KEYS:
+                raise _Wrong(unknown("key", key, USE_KEYS), key)
         block = entry["block"]
         if not isinstance(block, str) or block not in self._blocks:
             raise _Wrong(unknown("block", block, self._blocks), "block")

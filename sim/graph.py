@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from sim.errors import TiletickError
 from sim.kernel import Kernel
@@ -35,16 +35,18 @@ Figure = Annotated[int | str, PlainValidator(_figure)]
 class Published(Strict):
     """What the network's authors or a named implementation state; a string is rounded, as '4.1 G'."""
 
-    parameters: Figure | None = None
-    macs: Figure | None = None
-    source: str = ""
+    parameters: Figure | None = Field(None, description="trained parameters: exact, or rounded as 4.1 G")
+    macs: Figure | None = Field(
+        None, description="multiply-accumulates of conv and linear layers: exact, or rounded as 4.1 G"
+    )
+    source: str = Field("", description="who states it")
 
 
 class NotModelled(Strict):
     """Something that a file names and that no operator expresses, such as sparsity."""
 
-    what: str
-    where: list[str]
+    what: str = Field(description="what is left out")
+    where: list[str] = Field(description="the layers that have it")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from sim import inline as inline_forms
 from sim import library
 from sim.blocks import Expansion, Layer, Scope, unknown_name
@@ -22,22 +24,24 @@ from sim.yamlfile import Document, Strict, check, in_order, read
 class Block(Strict):
     """A group of layers under one name; a parameter of null must be given where the block is used."""
 
-    params: dict[str, Any] = {}
-    layers: list[dict[str, Any]]
+    params: dict[str, Any] = Field(
+        {}, description="names for expressions, with defaults; null: given where the block is used"
+    )
+    layers: list[dict[str, Any]] = Field(description="the layers of the block")
 
 
 class Workload(Strict):
     """A workload file: inputs, and layers that are operators or blocks; any value may be an expression."""
 
-    name: str
-    title: str = ""
-    source: str = ""
-    published: Published = Published()
-    params: dict[str, Any] = {}
-    inputs: dict[str, list[Any]]
-    blocks: dict[str, Block] = {}
-    layers: list[dict[str, Any]]
-    not_modelled: list[NotModelled] = []
+    name: str = Field(description="the name of the file")
+    title: str = Field("", description="the network in a sentence")
+    source: str = Field("", description="where the layers come from")
+    published: Published = Field(Published(), description="what the totals are compared with")
+    params: dict[str, Any] = Field({}, description="names for expressions, which --set may change; null: must be set")
+    inputs: dict[str, list[Any]] = Field(description="input tensors and their shapes")
+    blocks: dict[str, Block] = Field({}, description="groups of layers, by name")
+    layers: list[dict[str, Any]] = Field(description="operators and blocks, in order")
+    not_modelled: list[NotModelled] = Field([], description="what the network has and no operator expresses")
 
 
 def open_workload(text: str, overrides: Mapping[str, object] = {}) -> Graph:

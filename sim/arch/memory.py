@@ -7,6 +7,8 @@ from fractions import Fraction
 from math import ceil
 from typing import ClassVar
 
+from pydantic import Field
+
 from sim.registry import Registry
 from sim.yamlfile import Strict
 
@@ -30,7 +32,7 @@ class Memory(Strict):
     `bounded` is False for a kind that lifts every limit, those of the buffers too.
     """
 
-    kind: str
+    kind: str = Field(description="which kind it is")
     bounded: ClassVar[bool] = True
 
     def channel(self, clock: int) -> Channel | None:

@@ -14,7 +14,8 @@ Format = Literal["int4", "int8", "int16", "int32", "fp8", "fp16", "bf16", "fp32"
 BITS = {"int4": 4, "int8": 8, "int16": 16, "int32": 32, "fp8": 8, "fp16": 16, "bf16": 16, "fp32": 32}
 
 
-def _quantity(dimension: str) -> Any:
+def quantity(dimension: str) -> Any:
+    """Return the note of a field that is written as a number with a unit of `dimension`: its JSON Schema."""
     note = f"number and unit, as in '{units.EXAMPLES[dimension]}'"
     return WithJsonSchema({"type": "string", "description": note, "examples": [units.EXAMPLES[dimension]]})
 
@@ -33,8 +34,8 @@ def _seconds(text: object) -> float:
 
 
 Count = Annotated[int, Field(gt=0)]
-Size = Annotated[int, BeforeValidator(lambda v: _positive("size", v)), _quantity("size")]
-Hertz = Annotated[int, BeforeValidator(lambda v: _positive("frequency", v)), _quantity("frequency")]
-Bandwidth = Annotated[int, BeforeValidator(lambda v: _positive("bandwidth", v)), _quantity("bandwidth")]
-Rate = Annotated[int, BeforeValidator(lambda v: _positive("rate", v)), _quantity("rate")]
-Seconds = Annotated[float, BeforeValidator(_seconds), _quantity("time")]
+Size = Annotated[int, BeforeValidator(lambda v: _positive("size", v)), quantity("size")]
+Hertz = Annotated[int, BeforeValidator(lambda v: _positive("frequency", v)), quantity("frequency")]
+Bandwidth = Annotated[int, BeforeValidator(lambda v: _positive("bandwidth", v)), quantity("bandwidth")]
+Rate = Annotated[int, BeforeValidator(lambda v: _positive("rate", v)), quantity("rate")]
+Seconds = Annotated[float, BeforeValidator(_seconds), quantity("time")]

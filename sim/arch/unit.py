@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from sim.registry import Registry
 from sim.yamlfile import Strict
 
@@ -9,7 +11,7 @@ from sim.yamlfile import Strict
 class Unit(Strict):
     """Base of all units. A kind says `kind: Literal["its name"]` and registers itself under that name."""
 
-    kind: str
+    kind: str = Field(description="which kind it is")
 
 
 UNITS: Registry[type[Unit]] = Registry("unit kind", "sim.arch.units")

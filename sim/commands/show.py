@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from sim.commands._options import add_set, overrides, width
-from sim.report.show import schema, show
+from sim.report.show import schema_of, show
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -24,5 +24,5 @@ def arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Print the thing, or the schema of its file; return 0."""
     settings = overrides(options.settings)
-    sys.stdout.write(schema(options.name) if options.schema else show(options.name, settings, width()))
+    sys.stdout.write(schema_of(options.name) if options.schema else show(options.name, settings, width()))
     return 0

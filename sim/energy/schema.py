@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from sim import library, units
+from sim.arch.quantities import quantity
 from sim.errors import ConfigError, Problem, unknown
 from sim.yamlfile import Document, Path_, Strict, check, in_order, read
 
@@ -41,38 +42,43 @@ def _above_zero(dimension: str) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-_Picojoules = Annotated[float, _above_zero("energy")]
+_Picojoules = Annotated[float, _above_zero("energy"), quantity("energy")]
+_Bytes = Annotated[float, _above_zero("size"), quantity("size")]
+_Watts = Annotated[float, _above_zero("power"), quantity("power")]
+_Mm2 = Annotated[float, _above_zero("area"), quantity("area")]
+_Nanometres = Annotated[float, _above_zero("length"), quantity("length")]
+_Volts = Annotated[float, _above_zero("voltage"), quantity("voltage")]
 _Bits = Annotated[int, Field(gt=0)]
 
 
 class Source(Strict):
     """Where figures come from; `derived` is the formula where they are not as published."""
 
-    text: str
-    node: Annotated[float, _above_zero("length")] | None = None
-    voltage: Annotated[float, _above_zero("voltage")] | None = None
-    derived: str | None = None
+    text: str = Field(description="the publication, in full")
+    node: _Nanometres | None = Field(None, description="the process it is for")
+    voltage: _Volts | None = Field(None, description="the supply it is for")
+    derived: str | None = Field(None, description="the formula where figures are scaled")
 
 
 class Entry(Strict):
     """One figure in pJ, the name of its source, and the formula where it is not native."""
 
-    value: _Picojoules
-    source: str
-    derived: str | None = None
+    value: _Picojoules = Field(description="energy of one action")
+    source: str = Field(description="which of the sources states it")
+    derived: str | None = Field(None, description="the formula where it is not as published")
 
 
 class Formats(Strict):
     """The figures of one operation, by number format."""
 
-    int4: Entry | None = None
-    int8: Entry | None = None
-    int16: Entry | None = None
-    int32: Entry | None = None
-    fp8: Entry | None = None
-    bf16: Entry | None = None
-    fp16: Entry | None = None
-    fp32: Entry | None = None
+    int4: Entry | None = Field(None, description="in int4")
+    int8: Entry | None = Field(None, description="in int8")
+    int16: Entry | None = Field(None, description="in int16")
+    int32: Entry | None = Field(None, description="in int32")
+    fp8: Entry | None = Field(None, description="in fp8")
+    bf16: Entry | None = Field(None, description="in bf16")
+    fp16: Entry | None = Field(None, description="in fp16")
+    fp32: Entry | None = Field(None, description="in fp32")
 
     def stated(self) -> dict[str, Entry]:
         """Return the figures that stand in the table, integers first, each family by rising bits."""
@@ -82,15 +88,15 @@ class Formats(Strict):
 class Operations(Strict):
     """The figures of every operation, in pJ per result."""
 
-    add: Formats
-    mul: Formats
-    mac: Formats = Formats()
-    max: Formats = Formats()
-    exp: Formats = Formats()
-    div: Formats = Formats()
-    sqrt: Formats = Formats()
-    tanh: Formats = Formats()
-    erf: Formats = Formats()
+    add: Formats = Field(description="an addition")
+    mul: Formats = Field(description="a multiplication")
+    mac: Formats = Field(Formats(), description="a multiply-accumulate; mul and add where left out")
+    max: Formats = Field(Formats(), description="a maximum")
+    exp: Formats = Field(Formats(), description="an exponential")
+    div: Formats = Field(Formats(), description="a division")
+    sqrt: Formats = Field(Formats(), description="a square root")
+    tanh: Formats = Field(Formats(), description="a hyperbolic tangent")
+    erf: Formats = Field(Formats(), description="an error function")
 
     def stated(self, operation: str) -> dict[str, Entry]:
         """Return the figures of `operation` by format; none where the table leaves it to RECIPES."""
@@ -101,33 +107,33 @@ class Operations(Strict):
 class Point(Strict):
     """An SRAM of one capacity (bytes): pJ per access, leakage in W and area in mm2 where known."""
 
-    capacity: Annotated[float, _above_zero("size")]
-    read: _Picojoules
-    write: _Picojoules
-    leakage: Annotated[float, _above_zero("power")] | None = None
-    area: Annotated[float, _above_zero("area")] | None = None
+    capacity: _Bytes = Field(description="bytes of the macro")
+    read: _Picojoules = Field(description="energy of a read access")
+    write: _Picojoules = Field(description="energy of a write access")
+    leakage: _Watts | None = Field(None, description="power while nothing happens")
+    area: _Mm2 | None = Field(None, description="area of the macro")
 
 
 class Port(Point):
     """An SRAM of one capacity and port width."""
 
-    width_bits: _Bits
+    width_bits: _Bits = Field(description="bits of an access")
 
 
 class Ports(Strict):
     """How the energy of an access grows with the port, at a few capacities."""
 
-    source: str
-    points: Annotated[list[Port], Field(min_length=1)]
+    source: str = Field(description="which of the sources states it")
+    points: Annotated[list[Port], Field(min_length=1)] = Field(description="one figure a capacity and width")
 
 
 class SramCurve(Strict):
     """SRAM by capacity at one port width, and the effect of the width; without ports, energy is per bit."""
 
-    source: str
-    width_bits: _Bits
-    points: Annotated[list[Point], Field(min_length=1)]
-    ports: Ports | None = None
+    source: str = Field(description="which of the sources states it")
+    width_bits: _Bits = Field(description="bits of an access of all points")
+    points: Annotated[list[Point], Field(min_length=1)] = Field(description="one figure a capacity")
+    ports: Ports | None = Field(None, description="the same at other port widths")
 
     @model_validator(mode="after")
     def _ordered(self) -> SramCurve:
@@ -147,20 +153,20 @@ class SramCurve(Strict):
 class Dram(Strict):
     """One kind of DRAM in pJ per bit; without `write`, a write costs what a read costs."""
 
-    read: Entry
-    write: Entry | None = None
+    read: Entry = Field(description="energy of a bit read")
+    write: Entry | None = Field(None, description="energy of a bit written; as read where left out")
 
 
 class Schema(Strict):
     """A technology table as it stands in its file."""
 
-    about: str
-    sources: dict[str, Source]
-    operations: Operations
-    sram: SramCurve
-    registers: Entry
-    link: Entry
-    dram: dict[str, Dram]
+    about: str = Field(description="the table in a sentence")
+    sources: dict[str, Source] = Field(description="publications by the name that figures cite")
+    operations: Operations = Field(description="arithmetic, by operation and format")
+    sram: SramCurve = Field(description="on-chip memories, by capacity")
+    registers: Entry = Field(description="a bit written to a register")
+    link: Entry = Field(description="a bit over the wires between arrays")
+    dram: dict[str, Dram] = Field(description="off-chip memories, by kind")
 
 
 def load_schema(name: str) -> tuple[Schema, str]:

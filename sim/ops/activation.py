@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import erf
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -43,7 +43,7 @@ class LeakyRelu(Unary):
 
     per_element = {"mul": 1, "max": 1}
 
-    slope: Annotated[float, Field(ge=0, le=1)] = 0.01
+    slope: float = Field(0.01, ge=0, le=1, description="factor of negative values")
 
     def apply(self, x: Array) -> Array:
         """Return max(x, slope·x)."""

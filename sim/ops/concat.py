@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.op import Array, Shape, op
 from sim.ops._axes import axis_of
@@ -20,7 +21,7 @@ class Concat(Movement):
 
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
-    axis: int = 1
+    axis: int = Field(1, description="axis along which they join")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the joint shape; ValueError where the inputs differ on another axis."""
@@ -46,8 +47,8 @@ class Concat(Movement):
 class Split(Movement):
     """The input in `parts` equal parts, or in parts of the given sizes, along `axis`."""
 
-    parts: Sizes
-    axis: int = 1
+    parts: Sizes = Field(description="how many equal parts, or the size of each")
+    axis: int = Field(1, description="axis that is cut")
 
     def _sizes(self, shape: Shape) -> tuple[int, ...]:
         length = shape[axis_of(shape, self.axis)]

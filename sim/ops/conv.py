@@ -7,7 +7,7 @@ from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from sim.kernel import Axis, Contraction, Kernel
 from sim.op import Array, Op, Shape, op
@@ -33,13 +33,13 @@ class Conv(Op):
 
     rank: ClassVar[int]
 
-    kernel: Sizes
-    filters: Count | None = None
-    stride: Sizes = 1
-    pad: Padding = 0
-    dilation: Sizes = 1
-    groups: Groups = 1
-    bias: bool = True
+    kernel: Sizes = Field(description="taps of the window: one number, or one an axis")
+    filters: Count | None = Field(None, description="output channels; may be left out where depthwise")
+    stride: Sizes = Field(1, description="positions from one window to the next: one number, or one an axis")
+    pad: Padding = Field(0, description="zeros around the input: one number, one an axis, or [before, behind] an axis")
+    dilation: Sizes = Field(1, description="positions from one tap to the next: one number, or one an axis")
+    groups: Groups = Field(1, description="groups of channels that do not mix, or `depthwise`")
+    bias: bool = Field(True, description="whether a trained constant is added to each filter")
 
     @model_validator(mode="after")
     def _needs_filters(self) -> Self:

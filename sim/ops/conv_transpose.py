@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.kernel import Axis, Contraction, Kernel
 from sim.op import Array, Op, Shape, op
@@ -33,13 +34,15 @@ class ConvTranspose(Op):
 
     rank: ClassVar[int]
 
-    filters: Count
-    kernel: Sizes
-    stride: Sizes = 1
-    pad: Padding = 0
-    output_pad: Naturals = 0
-    groups: Count = 1
-    bias: bool = True
+    filters: Count = Field(description="output channels")
+    kernel: Sizes = Field(description="taps of the window: one number, or one an axis")
+    stride: Sizes = Field(1, description="output positions from one input to the next: one number, or one an axis")
+    pad: Padding = Field(
+        0, description="what is cut off around the output: one number, one an axis, or [before, behind] an axis"
+    )
+    output_pad: Naturals = Field(0, description="positions added behind the output: one number, or one an axis")
+    groups: Count = Field(1, description="groups of channels that do not mix")
+    bias: bool = Field(True, description="whether a trained constant is added to each filter")
 
     def _per_axis(self) -> list[tuple[int, int, tuple[int, int], int]]:
         """Return (kernel, stride, pad, output_pad) of each spatial axis."""

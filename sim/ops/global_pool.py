@@ -8,6 +8,7 @@ from math import ceil, prod
 from typing import Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
@@ -19,7 +20,7 @@ from sim.ops._vector import work
 class GlobalAvgPool(Op):
     """The mean of each channel: (batch, channels, *spatial) to (batch, channels), or to sizes of 1."""
 
-    keep: bool = False
+    keep: bool = Field(False, description="whether the spatial axes stay, with size 1")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, channels), with a 1 for each spatial axis where they are kept."""
@@ -49,7 +50,7 @@ class AdaptiveAvgPool(Op):
     The regions are those of torch.nn.AdaptiveAvgPool2d; they overlap where `out` does not divide the size.
     """
 
-    out: Sizes
+    out: Sizes = Field(description="output size: one number, or one an axis")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, channels, *out)."""

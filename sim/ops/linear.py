@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Self
 
+from pydantic import Field
+
 from sim.kernel import Contraction, Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._spatial import Count
@@ -15,8 +17,8 @@ from sim.ops._spatial import Count
 class Linear(Op):
     """out[..., f] = bias[f] + sum over i of in[..., i] · weight[f, i]; weight (features, in)."""
 
-    features: Count
-    bias: bool = True
+    features: Count = Field(description="output features")
+    bias: bool = Field(True, description="whether a trained constant is added to each feature")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (..., features); ValueError where there is no axis but the features."""

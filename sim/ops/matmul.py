@@ -7,6 +7,7 @@ from math import prod
 from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.kernel import Contraction, Kernel
 from sim.op import Array, Op, Shape, op
@@ -18,7 +19,7 @@ class Matmul(Op):
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
-    transpose_b: bool = False
+    transpose_b: bool = Field(False, description="whether the second input is (..., n, k)")
 
     def _right(self, shape: Shape) -> Shape:
         return (*shape[:-2], shape[-1], shape[-2]) if self.transpose_b else shape

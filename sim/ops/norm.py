@@ -7,6 +7,7 @@ from math import prod
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
@@ -55,7 +56,7 @@ class Scale(Op):
 
     fusible: ClassVar[bool] = True
 
-    axis: Literal["channels", "last"] = "channels"
+    axis: Literal["channels", "last"] = Field("channels", description="where the channels are")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape of the input."""
@@ -89,8 +90,8 @@ class Statistics(Op):
     transform adds n mul and n add.
     """
 
-    affine: bool = True
-    eps: float = 1e-5
+    affine: bool = Field(True, description="whether a trained scale and shift follow")
+    eps: float = Field(1e-5, description="what is added to the variance")
 
     def group(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return the shape to take the input in, and the axes of it that one group spans."""
@@ -137,7 +138,7 @@ class Statistics(Op):
 class LayerNorm(Statistics):
     """Normalises each position over its features: the last axis, or the channels."""
 
-    axis: Literal["channels", "last"] = "last"
+    axis: Literal["channels", "last"] = Field("last", description="what is normalised")
 
     def group(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return one group per position."""
@@ -158,7 +159,7 @@ class LayerNorm(Statistics):
 class GroupNorm(Statistics):
     """Normalises each image over groups of channels and all positions (Wu and He, ECCV 2018)."""
 
-    groups: Count
+    groups: Count = Field(description="groups of channels that share statistics")
 
     def group(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return (batch, groups, channels of a group, *spatial), normalised over all but the first two."""
@@ -178,7 +179,7 @@ class GroupNorm(Statistics):
 class InstanceNorm(Statistics):
     """Normalises each channel of each image over its positions; not affine unless said (as in PyTorch)."""
 
-    affine: bool = False
+    affine: bool = Field(False, description="whether a trained scale and shift follow")
 
     def group(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return one group per image and channel."""

@@ -8,7 +8,7 @@ from math import prod
 from typing import Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sim.kernel import Axis, Kernel
 from sim.op import Array, Op, Shape, op
@@ -19,10 +19,12 @@ from sim.ops._vector import work
 class Pool(Op):
     """A window over every spatial axis of (batch, channels, *spatial); the stride is the kernel by default."""
 
-    kernel: Sizes
-    stride: Sizes | None = None
-    pad: Padding = 0
-    ceil: bool = False
+    kernel: Sizes = Field(description="size of the window: one number, or one an axis")
+    stride: Sizes | None = Field(None, description="positions from one window to the next; the kernel by default")
+    pad: Padding = Field(
+        0, description="positions around the input: one number, one an axis, or [before, behind] an axis"
+    )
+    ceil: bool = Field(False, description="whether a window that is only partly inside counts (as in PyTorch)")
 
     @model_validator(mode="after")
     def _pad_within_kernel(self) -> Self:

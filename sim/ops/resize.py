@@ -7,7 +7,7 @@ from math import prod
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
@@ -33,9 +33,9 @@ class Resize(Op):
     (o + 1/2) · in / out - 1/2, clamped to the edge (torch.nn.Upsample with align_corners=False).
     """
 
-    factor: Factor | None = None
-    size: Sizes | None = None
-    mode: Literal["nearest", "bilinear"] = "nearest"
+    factor: Factor | None = Field(None, description="output size by input size")
+    size: Sizes | None = Field(None, description="output size: one number, or one an axis")
+    mode: Literal["nearest", "bilinear"] = Field("nearest", description="how values between positions are made")
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -92,8 +92,8 @@ class Resize(Op):
 class Pad(Movement):
     """`value` around the spatial axes; where the number is negative, so much is cut off instead."""
 
-    pad: Margins
-    value: float = 0
+    pad: Margins = Field(description="elements before and behind each axis")
+    value: float = Field(0, description="what stands in them")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, channels, *padded)."""

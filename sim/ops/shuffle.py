@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from pydantic import Field
+
 from sim.op import Array, Shape, op
 from sim.ops._spatial import Count, spatial
 from sim.ops._vector import Movement
@@ -14,7 +16,7 @@ from sim.ops._vector import Movement
 class ChannelShuffle(Movement):
     """Channel g·(channels/groups) + c moves to c·groups + g (Zhang et al., ShuffleNet, CVPR 2018)."""
 
-    groups: Count
+    groups: Count = Field(description="groups whose channels are interleaved")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape of the input; ValueError where the groups do not divide its channels."""
@@ -38,7 +40,7 @@ class ChannelShuffle(Movement):
 class PixelShuffle(Movement):
     """(batch, c·factor^rank, *spatial) to (batch, c, *spatial·factor) (Shi et al., CVPR 2016)."""
 
-    factor: Count
+    factor: Count = Field(description="growth of each spatial axis")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the larger shape; ValueError where the channels do not hold factor^rank positions."""
@@ -67,7 +69,7 @@ class PixelShuffle(Movement):
 class PixelUnshuffle(Movement):
     """(batch, c, *spatial·factor) to (batch, c·factor^rank, *spatial): undoes pixel_shuffle."""
 
-    factor: Count
+    factor: Count = Field(description="shrinkage of each spatial axis")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the smaller shape; ValueError where the factor does not divide the sizes."""

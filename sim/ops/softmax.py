@@ -7,6 +7,7 @@ from math import prod
 from typing import Self
 
 import numpy as np
+from pydantic import Field
 
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
@@ -18,7 +19,7 @@ from sim.ops._vector import work
 class Softmax(Op):
     """exp(x - max) / sum of exp(x - max), over `axis`."""
 
-    axis: int = -1
+    axis: int = Field(-1, description="axis whose values become shares of 1")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape of the input; ValueError where it has no such axis."""

@@ -7,7 +7,7 @@ from math import prod
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
@@ -54,7 +54,7 @@ class Identity(View):
 class Flatten(View):
     """All axes from `axis` on as one."""
 
-    axis: int = 1
+    axis: int = Field(1, description="first axis that is flattened")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape with its last axes multiplied; ValueError where there is no such axis."""
@@ -71,7 +71,7 @@ class Flatten(View):
 class Reshape(View):
     """The elements in the same order under `shape`, in which one -1 stands for what is left."""
 
-    shape: Integers
+    shape: Integers = Field(description="new sizes; one may be -1")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the new shape; ValueError where it does not hold as many elements."""
@@ -92,7 +92,7 @@ class Reshape(View):
 class Transpose(Movement):
     """The axes in the order `axes`: output axis i is input axis axes[i]."""
 
-    axes: Integers
+    axes: Integers = Field(description="which input axis each output axis is")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape in its new order; ValueError where `axes` does not name each axis once."""

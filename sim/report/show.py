@@ -1,45 +1,47 @@
-"""One name, whatever it names: a chip or a network, as text or as the JSON Schema of its file."""
+"""One name, whatever it names: a chip, a network or an energy table, as text or as the JSON Schema of its file."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from sim import arch, inline, library, workload, yamlfile
-from sim.arch import Arch
 from sim.errors import ConfigError, Problem, unknown
 from sim.report.chip import chip_text
 from sim.report.network import network_text
-from sim.workload import Workload
+from sim.report.schema import MODELS, schema
+from sim.report.technology import figures
 
 
 def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: int = 120) -> str:
-    """Return the chip or the network called `name` as text in lines of `width` characters.
+    """Return the chip, network or energy table called `name` as text in lines of `width` characters.
 
-    Raises ConfigError where neither is called so, or its file has problems.
+    Raises ConfigError where none is called so, or its file has problems.
     """
     if name is None:
         raise ConfigError(Problem("show needs the name of a chip or a network (or --schema)"))
-    if is_arch(name):
+    kind = kind_of(name)
+    if kind == "arch":
         return chip_text(arch.load(name, overrides), width)
+    if kind == "energy":
+        return figures(name, width)
     return network_text(workload.open_workload(name, overrides or {}), width)
 
 
-def schema(name: str | None = None) -> str:
+def schema_of(name: str | None = None) -> str:
     """Return the JSON Schema of the kind of file that `name` is; of a chip's without `name`."""
-    model = Arch if name is None or is_arch(name) else Workload
-    return json.dumps(model.model_json_schema(), indent=2) + "\n"
+    return schema("arch" if name is None else kind_of(name))
 
 
-def is_arch(name: str) -> bool:
-    """Return whether `name` is a chip, and not a network; ConfigError where it is neither."""
+def kind_of(name: str) -> str:
+    """Return whether `name` is an arch, a workload or an energy table; ConfigError where it is none."""
     if inline.is_inline(name):
-        return False
-    chips, networks = library.names("arch"), library.names("workload")
-    if "/" not in name and not name.endswith((".yaml", ".yml")):
-        if name not in chips and name not in networks:
-            raise ConfigError(Problem(unknown("chip or network", name, [*chips, *networks]) + " (or give a path)"))
-        return name in chips
-    data = yamlfile.read(library.find("arch", name)).data
-    return "layers" not in data
+        return "workload"
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        data = yamlfile.read(library.find("arch", name)).data
+        return max(MODELS, key=lambda kind: len(MODELS[kind].model_fields.keys() & data.keys()))
+    bundled = {each: kind for kind in reversed(MODELS) for each in library.names(kind)}
+    if name not in bundled:
+        choices = [*library.names("arch"), *library.names("workload")]
+        raise ConfigError(Problem(unknown("chip or network", name, choices) + " (or give a path)"))
+    return bundled[name]
