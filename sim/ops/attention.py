@@ -26,23 +26,23 @@ class Attention(Compound):
 
     arity: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    heads: Count
-    kv_heads: Count | None = None
-    causal: bool = False
-    window: Sizes | None = None
-    """Keys along each axis that a query sees: see `kind`."""
-    kind: Literal["sliding", "local", "blocked", "neighbourhood"] = "sliding"
-    """sliding: the last keys up to its own; local: half on each side; blocked, neighbourhood: see sim.ops._masks."""
-    grid: Sizes | None = None
-    """Positions along each axis, where queries and keys lie on an image or a volume."""
-    block: Sizes | None = None
-    """Queries along each axis that are scored together, against the keys that any of them sees; else: all of
-    them, or a window's worth."""
-    scale: Annotated[float, Field(gt=0)] | None = None
-    past: Annotated[int, Field(ge=0)] = 0
-    cache: bool = False
-    bias_entries: Annotated[int, Field(ge=0)] = 0
-    """Entries a head of a learned table of relative position biases."""
+    heads: Count = Field(description="heads of the queries")
+    kv_heads: Count | None = Field(None, description="heads of keys and values; as many as of queries by default")
+    causal: bool = Field(False, description="whether a query sees no keys behind its own")
+    window: Sizes | None = Field(None, description="keys along each axis that a query sees: see `kind`")
+    kind: Literal["sliding", "local", "blocked", "neighbourhood"] = Field(
+        "sliding", description="sliding: the last keys up to its own; local: half on each side; blocked, "
+        "neighbourhood: windows on the grid"
+    )  # fmt: skip
+    grid: Sizes | None = Field(None, description="positions along each axis, where tokens lie on an image or a volume")
+    block: Sizes | None = Field(
+        None, description="queries along each axis that are scored together, against the keys that any of them sees; "
+        "all of them, or a window's worth, by default"
+    )  # fmt: skip
+    scale: Annotated[float, Field(gt=0)] | None = Field(None, description="factor of the scores; 1/sqrt(e) by default")
+    past: int = Field(0, ge=0, description="tokens that are in the cache already")
+    cache: bool = Field(False, description="whether the new keys and values join the cache")
+    bias_entries: int = Field(0, ge=0, description="entries a head of a learned table of relative position biases")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, n, heads · f); ValueError where heads do not divide, or lengths do not fit."""
