@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim import energy
@@ -103,7 +103,8 @@ class Book:
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds), layers=tuple(layers),
-            not_modelled=(*missing, *self.not_modelled), provenance={"version": __version__, **provenance},
+            not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.not_modelled)),
+            provenance={"version": __version__, **provenance},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
         )  # fmt: skip
 
@@ -266,6 +267,10 @@ class Book:
             per = 1 / 8 if memory == "dram" else self.chip.buffers[memory].port_width
             if moved:
                 counts[memory, direction] = counts.get((memory, direction), 0) + moved / per
+
+
+def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**entry, "affects": what} for entry in missing]
 
 
 def _mapping(mapping: Any) -> dict[str, Any]:

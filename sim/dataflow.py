@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sim.registry import Registry
 
@@ -59,6 +59,18 @@ class ArrayKnobs(Protocol):
     def convention(self) -> str: ...
 
 
+class _Spy:
+    """An array that notes which of its knobs are looked at."""
+
+    def __init__(self, array: ArrayKnobs) -> None:
+        self._array = array
+        self.read: set[str] = set()
+
+    def __getattr__(self, knob: str) -> Any:
+        self.read.add(knob)
+        return getattr(self._array, knob)
+
+
 class Dataflow(ABC):
     """A systolic dataflow: `row` and `col` lie on the array, `stream` flows through it.
 
@@ -74,6 +86,17 @@ class Dataflow(ABC):
     @abstractmethod
     def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
         """Return the timing of a fold that streams `stream` operands, by the knobs of `array`."""
+
+    def reads(self, array: ArrayKnobs) -> frozenset[str]:
+        """Return the knobs of `array` that the timing of a fold depends on, as the others stand."""
+        spy: Any = _Spy(array)
+        self.timing(spy, 1)
+        return frozenset(spy.read)
+
+    @staticmethod
+    def knobs() -> frozenset[str]:
+        """Return the names of all knobs."""
+        return frozenset(name for name in vars(ArrayKnobs) if not name.startswith("_"))
 
     @property
     def stationary(self) -> str:

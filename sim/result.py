@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sim.errors import ConfigError, Problem
@@ -65,6 +65,8 @@ class Result:
     provenance: dict[str, Any]
     convention: str = "rtl"
     compulsory_bytes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[dict[str, Any], ...] = ()
+    """`what` was set and has no effect, `where`: keys or layers."""
     schema: str = SCHEMA
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
     """Who did what when, where the run recorded it; not part of the JSON."""
@@ -94,12 +96,12 @@ class Result:
         if data.get("schema") != SCHEMA:
             raise ConfigError(Problem(f"is no tiletick result (schema {data.get('schema')!r}, not {SCHEMA!r})", file))
         values = _known(cls, data, file)
-        for key in ("layers", "not_modelled"):
-            if not isinstance(values[key], list | tuple):
+        for key in ("layers", "not_modelled", "notes"):
+            if not isinstance(values.setdefault(key, []), list | tuple):
                 raise ConfigError(Problem("is not a list", file, key=key))
         known = [_known(Layer, layer, file, f"layers[{i}]") for i, layer in enumerate(values["layers"])]
-        layers = tuple(Layer(**{**layer, "fused": tuple(layer["fused"])}) for layer in known)
-        return cls(**{**values, "layers": layers, "not_modelled": tuple(values["not_modelled"])})
+        values["layers"] = tuple(Layer(**{**layer, "fused": tuple(layer.get("fused", ()))}) for layer in known)
+        return cls(**{**values, "not_modelled": tuple(values["not_modelled"]), "notes": tuple(values["notes"])})
 
 
 def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = "") -> dict[str, Any]:
@@ -107,10 +109,15 @@ def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = ""
     if not isinstance(data, Mapping):
         raise ConfigError(Problem("does not hold keys and values", file, key=key))
     names = {f.name for f in fields(kind)} - {"timeline"}
-    missing = sorted(names - set(data))
+    missing = sorted(f.name for f in fields(kind) if f.name in names and _needed(f) and f.name not in data)
     if missing:
         raise ConfigError(Problem(f"lacks {', '.join(missing)}", file, key=key))
     return {name: value for name, value in data.items() if name in names}
+
+
+def _needed(known: Field[Any]) -> bool:
+    """Return whether a result cannot do without a field: those that came later have a default."""
+    return known.default is MISSING and known.default_factory is MISSING
 
 
 def _row(layer: Layer) -> dict[str, Any]:

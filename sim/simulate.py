@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim import accounting, workload
+from sim import accounting, energy, workload
 from sim import arch as arch_module
-from sim.arch import Arch, MappingChoice, Systolic, Vector
+from sim.arch import Arch, Simple, Systolic, Vector
 from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.frontend import Read, Stage
@@ -17,6 +17,7 @@ from sim.graph import Graph
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task, fuse_vector, lower
 from sim.mapper import Choice, Trials, search
+from sim.notes import notes
 from sim.planner import Surroundings, plan_vector
 from sim.result import Result
 from sim.yamlfile import Document
@@ -38,9 +39,10 @@ def run(
     """Return what `network` costs on `arch`.
 
     `overrides` sets keys of either by dotted path, `layers` picks layers by shell pattern, `strict` makes
-    anything that is not modelled an error, `fast_forward=False` simulates every iteration of every loop
-    (the result is the same), `record` keeps who did what when in `Result.timeline`. Raises ConfigError,
-    MappingError or CapacityError, in the user's words.
+    what the cycles leave out an error (what only the energy leaves out stays in `not_modelled`),
+    `fast_forward=False` simulates every iteration of every loop (the result is the same), `record` keeps
+    who did what when in `Result.timeline`. Raises ConfigError, MappingError or CapacityError, in the
+    user's words.
     """
     chip, graph, digests = open_both(arch, network, overrides or {})
     provenance = digests | {"overrides": dict(overrides or {})}
@@ -68,7 +70,7 @@ def simulate(
     """
     lowered = lower(graph, chip)
     missing = [*lowered.not_modelled, *graph.not_modelled]
-    missing += _idle_patterns(chip, lowered, provenance.get("overrides", {}))
+    remarks = notes(chip, lowered, provenance.get("overrides", {}))
     lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
@@ -78,7 +80,7 @@ def simulate(
     stages = Stages(chip, lowered, book, trials).all(progress)
     timeline = Engine(chip, fast_forward, record).run(stages)
     result = book.result(lowered, stages, timeline, missing, dict(provenance))
-    return replace(result, timeline=timeline) if record else result
+    return replace(result, notes=tuple(remarks), timeline=timeline if record else None)
 
 
 def open_both(
@@ -99,11 +101,21 @@ def open_both(
     else:
         document = arch_module.override(document, ours)
         chip, digest = arch_module.build(document), document.digest()
+        _check_technology(document, chip)
     try:
         graph = network if isinstance(network, Graph) else workload.open_workload(network, theirs)
     except ConfigError as error:
         raise ConfigError(*(_with_chip_key(document, problem) for problem in error.problems)) from None
     return chip, graph, {"arch_sha256": digest, "workload_sha256": graph.digest}
+
+
+def _check_technology(document: Document, chip: Arch) -> None:
+    """Make sure that the energy table has the chip's DRAM; a ConfigError names the chip's key."""
+    if isinstance(chip.memory, Simple):
+        try:
+            energy.load(chip.technology).dram(chip.memory.technology)
+        except ConfigError as error:
+            raise document.error(("memory", "technology"), str(error)) from None
 
 
 def _with_chip_key(document: Document | None, problem: Problem) -> Problem:
@@ -128,25 +140,6 @@ def _pick(lowered: Lowered, pattern: str | None) -> Lowered:
     if not tasks:
         raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
     return replace(lowered, tasks=tasks)
-
-
-def _idle_patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the layer patterns of the chip's mapping that match no layer; ConfigError where --set made them."""
-    names = [task.name for task in lowered.tasks]
-    idle = [p for p in chip.mapping.layers if not any(fnmatchcase(name, p) for name in names)]
-    if idle and any(key.removeprefix("arch.").startswith("mapping") for key in overrides):
-        raise ConfigError(*(Problem(unknown("layer", pattern, names), "--set mapping.layers") for pattern in idle))
-    return [{"what": "a mapping for layers that the network does not have", "where": idle}] if idle else []
-
-
-def wish_for(chip: Arch, layer: str) -> MappingChoice:
-    """Return what the user fixed for a layer: the general choice, then each pattern that matches its name."""
-    general = chip.mapping
-    chosen = {key: getattr(general, key) for key in MappingChoice.model_fields}
-    for pattern, choice in general.layers.items():
-        if fnmatchcase(layer, pattern):
-            chosen |= {key: getattr(choice, key) for key in choice.model_fields_set}
-    return MappingChoice.model_construct(**chosen)
 
 
 @dataclass
@@ -186,7 +179,7 @@ class Stages:
         return stages
 
     def _map(self, layer: str, kernel: Contraction, around: Surroundings) -> Choice:
-        wish = wish_for(self.chip, layer)
+        wish = self.chip.mapping.of(layer)
         bare = replace(around, epilogue=tuple(replace(work, name="") for work in around.epilogue))
         key = (replace(kernel, name=""), bare, wish.model_dump_json())
         if key not in self.choices:

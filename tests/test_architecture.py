@@ -19,7 +19,7 @@ LAYERS = [
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout",
     "energy result",
-    "mapper accounting simulate",
+    "mapper accounting notes simulate",
     "importers report rtl",
     "cli commands __main__ __init__",
 ]

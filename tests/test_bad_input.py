@@ -233,12 +233,13 @@ def test_a_name_among_no_choices_offers_none():
 
 def test_an_unknown_technology():
     assert told(CHIP + "technology: 46nm\n").startswith(
-        "unknown energy table '46nm'; did you mean '65nm'? choose from: 22nm, "
+        "chip.yaml:8: technology: unknown energy table '46nm'; did you mean '65nm'? choose from: 22nm, "
     )
-    assert told(CHIP.replace("8 GB/s", "8 GB/s, technology: lpddr9")) == (
-        "arch_configs/energy/45nm.yaml: dram: unknown kind of DRAM 'lpddr9'; did you mean 'lpddr4'? "
-        "choose from: ddr3, ddr4, gddr5, gddr6, generic, hbm2, lpddr4"
-    )
+    assert told(CHIP, technology="./no.yaml") == "--set technology: ./no.yaml: no such file"
+    kinds = "choose from: ddr3, ddr4, gddr5, gddr6, generic, hbm2, lpddr4"
+    said = f"arch_configs/energy/45nm.yaml: dram: unknown kind of DRAM 'lpddr9'; did you mean 'lpddr4'? {kinds}"
+    assert told(CHIP.replace("8 GB/s", "8 GB/s, technology: lpddr9")) == f"chip.yaml:7: memory.technology: {said}"
+    assert told(CHIP, memory__technology="lpddr9") == f"--set memory.technology: {said}"
 
 
 def test_a_chip_without_an_array_runs_no_product():
@@ -383,9 +384,10 @@ RESULT = json.loads(run("tiny_4x4", "gemm:4x4x4").to_json())
         ({"schema": "x"}, "r.json: is no tiletick result (schema 'x', not 'tiletick.result/1')"),
         ({"layers": 3}, "r.json: layers: is not a list"),
         ({"not_modelled": 3}, "r.json: not_modelled: is not a list"),
+        ({"notes": 3}, "r.json: notes: is not a list"),
         ({"layers": [3]}, "r.json: layers[0]: does not hold keys and values"),
         ({"layers": [{"name": "a"}]},
-         "r.json: layers[0]: lacks bound, causes, compute_cycles, cycles, energy_pj, fused, macs, mapping, "
+         "r.json: layers[0]: lacks bound, causes, compute_cycles, cycles, energy_pj, macs, "
          "mapping_efficiency, op, start, traffic_bytes, unit, utilization"),
     ],
 )  # fmt: skip
@@ -399,7 +401,7 @@ def test_a_result_that_lacks_keys():
     with pytest.raises(ConfigError) as error:
         Result.from_dict({"schema": RESULT["schema"], "layers": []}, "r.json")
     assert str(error.value) == (
-        "r.json: lacks arch, buffers, clock_hz, compulsory_bytes, convention, cycles, dram, energy_pj, macs, "
+        "r.json: lacks arch, buffers, clock_hz, cycles, dram, energy_pj, macs, "
         "mapping_efficiency, not_modelled, provenance, seconds, traffic_bytes, units, utilization, workload"
     )
 

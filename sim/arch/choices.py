@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -44,3 +45,11 @@ class MappingChoices(MappingChoice):
     """A choice for all layers, and others by layer name (shell patterns; the last that matches wins)."""
 
     layers: dict[str, MappingChoice] = Field({}, description="choices by pattern of layer names, the last wins")
+
+    def of(self, layer: str) -> MappingChoice:
+        """Return what is fixed for a layer: the general choice, then each pattern that matches its name."""
+        chosen = {key: getattr(self, key) for key in MappingChoice.model_fields}
+        for pattern, choice in self.layers.items():
+            if fnmatchcase(layer, pattern):
+                chosen |= {key: getattr(choice, key) for key in choice.model_fields_set}
+        return MappingChoice.model_construct(**chosen)

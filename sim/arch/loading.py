@@ -40,6 +40,10 @@ def build(document: Document) -> Arch:
     arch, problems = check(Arch, document)
     if arch is None:
         raise ConfigError(*in_order(problems))
+    try:
+        library.find("energy", arch.technology)
+    except ConfigError as error:
+        raise document.error(("technology",), str(error)) from None
     return arch
 
 

@@ -28,7 +28,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("workload", metavar="WORKLOAD")
     add_set(parser)
     parser.add_argument("--layers", metavar="GLOB", help="only the layers whose name matches, as in 'layer4.*'")
-    parser.add_argument("--strict", action="store_true", help="fail where something is not modelled")
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="fail where chip or network have what the cycles leave out; what only the energy leaves out is named",
+    )  # fmt: skip
     parser.add_argument(
         "--no-fast-forward", action="store_true", help="simulate every iteration; slower, and the result is the same"
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sim.report.losses import peak_macs, worst
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Layer, Result, Traffic
@@ -32,7 +35,8 @@ COLUMNS = (
 def summarize(result: Result, width: int = 120) -> str:
     """Return all that `run` prints, in lines of `width` characters where names allow it."""
     title = f"{result.workload} on {result.arch}\n"
-    parts = [title, _layers(result, width), _totals(result, width), _worst(result, width), _missing(result, width)]
+    sections = (_layers, _totals, _worst, _missing, _notes)
+    parts = [title, *(section(result, width) for section in sections)]
     return "\n".join(part for part in parts if part)
 
 
@@ -120,5 +124,13 @@ def _worst(result: Result, width: int) -> str:
 def _missing(result: Result, width: int) -> str:
     if not result.not_modelled:
         return ""
-    lines = [wrap(f"{gap['what']}: {', '.join(gap['where'])}", width, "  - ", "    ") for gap in result.not_modelled]
-    return "".join(["Not modelled, so free in these figures:\n", *lines])
+    return _listed("Not modelled, so free in these figures:", result.not_modelled, width)
+
+
+def _notes(result: Result, width: int) -> str:
+    return _listed("Set, and without effect:", result.notes, width) if result.notes else ""
+
+
+def _listed(title: str, entries: Sequence[Mapping[str, Any]], width: int) -> str:
+    lines = [wrap(f"{entry['what']}: {', '.join(entry['where'])}", width, "  - ", "    ") for entry in entries]
+    return "".join([f"{title}\n", *lines])

@@ -1,0 +1,99 @@
+"""What was set and has no effect: named in the result, so that nobody believes it had one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sim.arch import Arch, Systolic
+from sim.dataflow import DATAFLOWS
+from sim.errors import ConfigError, Problem, unknown
+from sim.kernel import Contraction
+from sim.layers import Lowered, Task
+from sim.mapper.candidates import packs
+
+Note = dict[str, Any]
+"""`what` has no effect and why, and `where` it was set: keys, or layers that it does not reach."""
+
+
+def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[Note]:
+    """Return what is set on `chip` and has no effect on the layers of `lowered`.
+
+    ConfigError where a pattern that matches no layer was set by one of the `overrides`.
+    """
+    return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_unlimited(chip),
+            *_groups(chip, lowered)]  # fmt: skip
+
+
+def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
+    names = [task.name for task in lowered.tasks]
+    products = [task.name for task in lowered.tasks if task.contracts]
+    idle = [pattern for pattern in chip.mapping.layers if not _match(names, pattern)]
+    if idle and any(key.removeprefix("arch.").startswith("mapping") for key in overrides):
+        raise ConfigError(*(Problem(unknown("layer", pattern, names), "--set mapping.layers") for pattern in idle))
+    if idle:
+        yield _note("mapping.layers: no layer of the network has such a name", idle)
+    unmapped = [pattern for pattern in chip.mapping.layers if pattern not in idle and not _match(products, pattern)]
+    if unmapped:
+        yield _note("mapping.layers: these layers run on no array, there is nothing to map", unmapped)
+
+
+def _match(names: list[str], pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _knobs(chip: Arch) -> Iterator[Note]:
+    """Yield a note on the keys of the array that its dataflow does not look at, as the others stand."""
+    array = chip.array
+    if array is None:
+        return
+    known = DATAFLOWS[array.dataflow]
+    unread = known.knobs() - known.reads(array)
+    given = {knob: getattr(array, knob) for knob in sorted(unread)}
+    idle = [f"{knob}: {v}" for knob, v in given.items() if v != Systolic.model_fields[knob].default]
+    if idle:
+        why = [f"{key} {getattr(array, key)}" for key in ("dataflow", "convention", "weight_buffers")
+               if key not in unread - {"convention"}]  # fmt: skip
+        yield _note(f"keys of '{chip.unit_name(Systolic)}' that play no part with {', '.join(why)}", idle)
+
+
+def _arrays(chip: Arch) -> Iterator[Note]:
+    if chip.array is None or chip.array.count > 1:
+        return
+    choices = {"mapping": chip.mapping, **{f"mapping.layers.{name}": c for name, c in chip.mapping.layers.items()}}
+    split = [f"{key}.split: {choice.split}" for key, choice in choices.items() if choice.split != "auto"]
+    if split:
+        yield _note("one array has nothing to split", split)
+    if chip.link is not None:
+        yield _note("one array has no other to link with", ["link"])
+
+
+def _unlimited(chip: Arch) -> Iterator[Note]:
+    choice = chip.mapping
+    if chip.bounded:
+        return
+    given = [f"mapping.resident: {', '.join(choice.resident)}"] if choice.resident else []
+    whole = not any((choice.tile.m, choice.tile.n, choice.tile.k))
+    given += [f"mapping.order: {', '.join(choice.order)}"] if choice.order and whole else []
+    if given:
+        yield _note("memory is ideal, and one tile holds all", given)
+
+
+def _groups(chip: Arch, lowered: Lowered) -> Iterator[Note]:
+    alone = [task.name for task in lowered.tasks if _is_alone(chip, task)]
+    if alone:
+        yield _note("mapping.groups: packed, but a group leaves no room on the array for another", alone)
+
+
+def _is_alone(chip: Arch, task: Task) -> bool:
+    """Return whether the groups of a layer are to be packed and each lies on the array by itself."""
+    wish, array = chip.mapping.of(task.name), chip.array
+    if wish.groups != "packed" or array is None:
+        return False
+    grouped = [kernel for kernel in task.kernels if isinstance(kernel, Contraction) and kernel.groups > 1]
+    return any(packs(kernel, array, wish) == [1] for kernel in grouped)
+
+
+def _note(what: str, where: list[str]) -> Note:
+    return {"what": what, "where": where}
