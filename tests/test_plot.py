@@ -1,0 +1,81 @@
+"""Laws of the pictures: they hold the numbers of the result, every axis has a unit, nothing is drawn outside."""
+
+from __future__ import annotations
+
+import pytest
+
+import sim
+from sim import plot
+from sim.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sim.run("tiny_4x4", "mobilenet_v2", {"size": 32}, layers="stage2.*", record=True)
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_every_picture_takes_an_axis_or_makes_a_figure_and_names_run_and_units(result, name, tmp_path):
+    figure = getattr(plot, name)(result)
+    axis = figure.axes[0]
+    assert f"{result.workload} on {result.arch}" in axis.get_title(loc="left")
+    assert axis.get_xlabel() or axis.get_ylabel()
+    figure.savefig(tmp_path / "picture.png")
+    assert getattr(plot, name)(result, axis) is figure
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_no_picture_leaves_its_frame(result, name):
+    """What a reader sees: titles, labels and legends within the figure, and no legend over another text."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = getattr(plot, name)(result)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    axis, renderer = figure.axes[0], canvas.get_renderer()
+    frame = figure.get_tightbbox(renderer)
+    assert frame.x0 >= -0.01 and frame.x1 <= figure.get_figwidth() + 0.01
+    assert frame.y0 >= -0.01 and frame.y1 <= figure.get_figheight() + 0.01
+    legend, title = axis.get_legend(), axis._left_title
+    if legend is not None:
+        assert not legend.get_window_extent(renderer).overlaps(title.get_window_extent(renderer))
+        assert not legend.get_window_extent(renderer).overlaps(axis.patch.get_window_extent(renderer).padded(-2))
+
+
+def test_bars_of_cycles_add_up_to_the_cycles_of_the_layers(result):
+    axis = plot.cycles(result).axes[0]
+    scale = {"cycles": 1, "10³ cycles": 1e3, "10⁶ cycles": 1e6}[axis.get_ylabel()]
+    drawn = sum(patch.get_height() for patch in axis.patches) * scale
+    assert drawn == pytest.approx(sum(sum(layer.causes.values()) for layer in result.layers))
+
+
+def test_bars_of_traffic_add_up_to_the_bytes_of_the_result(result):
+    axis = plot.traffic(result).axes[0]
+    drawn = sum(patch.get_height() for patch in axis.patches) * {"kB": 1e3, "MB": 1e6}[axis.get_ylabel()]
+    assert drawn == pytest.approx(sum(sum(operands.values()) for operands in result.traffic_bytes["dram"].values()))
+
+
+def test_bars_of_energy_add_up_to_the_total(result):
+    axis = plot.energy(result).axes[0]
+    drawn = sum(p.get_width() for p in axis.patches) * {"mJ": 1e9, "µJ": 1e6, "nJ": 1e3}[axis.get_xlabel()]
+    assert drawn == pytest.approx(result.energy_pj["total"])
+
+
+def test_points_of_the_roofline_lie_below_the_roofs(result):
+    axis = plot.roofline(result).axes[0]
+    (line,) = axis.lines
+    peak = max(line.get_ydata())
+    points = [point for group in axis.collections for point in group.get_offsets().tolist()]
+    slope = line.get_ydata()[0] / line.get_xdata()[0]
+    assert points and all(rate <= min(peak, intensity * slope) * 1.0001 for intensity, rate in points)
+
+
+def test_a_gantt_needs_a_recorded_run():
+    with pytest.raises(ConfigError, match=r"the result has no timeline; run it with record=True"):
+        plot.gantt(sim.run("tiny_4x4", "gemm:8x8x8"))
+
+
+def test_pictures_of_a_result_without_memory_and_without_layers():
+    ideal = sim.run("array", "gemm:8x8x8")
+    for name in ("cycles", "traffic", "energy", "efficiency", "roofline"):
+        assert getattr(plot, name)(ideal).axes
