@@ -24,6 +24,7 @@ from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
 from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
+from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Record, Unit, Wait
 from sim.plan import START, Loop, Node, Position, Step, steps
 from sim.timeline import Timeline
@@ -44,7 +45,7 @@ class Engine:
     def __init__(self, arch: Arch, fast_forward: bool = True, record: bool = False) -> None:
         self.arch, self.fast_forward = arch, fast_forward
         self.env = simpy.Environment()
-        self.units = _units(self.env, arch, self)
+        self.units = _units(self.env, arch, self, Ports(arch))
         for unit in self.units.values() if record else ():
             unit.ledger.slices = []
         self.buffers = Buffers(arch)
@@ -212,15 +213,15 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _units(env: simpy.Environment, arch: Arch, engine: Engine) -> dict[str, Unit]:
+def _units(env: simpy.Environment, arch: Arch, engine: Engine, ports: Ports) -> dict[str, Unit]:
     units: dict[str, Unit] = {}
     for name, unit in arch.units.items():
         if isinstance(unit, Systolic):
-            units[name] = ArrayUnit(env, name, engine, unit)
+            units[name] = ArrayUnit(env, name, engine, unit, ports)
         elif isinstance(unit, Vector):
-            units[name] = VectorUnit(env, name, engine, unit)
+            units[name] = VectorUnit(env, name, engine, unit, ports)
     if arch.link is not None and arch.array is not None and arch.array.count > 1:
         units["link"] = LinkUnit(env, "link", engine, arch.link)
     if isinstance(arch.memory, Simple):
-        units["dram"] = ChannelUnit(env, "dram", engine, arch)
+        units["dram"] = ChannelUnit(env, "dram", engine, arch, ports)
     return units

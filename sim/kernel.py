@@ -167,7 +167,8 @@ class VectorWork:
     """Lane work without multiply-accumulate arrays: pooling, activations, norms, additions, data movement.
 
     `operations` counts lane operations (one a lane and cycle), by kind, as ("add", 1000); pure data
-    movement has none and still reads and writes. Element counts are those of whole tensors.
+    movement has none and still reads and writes. Element counts are those of whole tensors. `kept` counts
+    the inputs that are on chip already; `inputs` are the others.
     """
 
     name: str
@@ -177,6 +178,7 @@ class VectorWork:
     weights: int = 0
     kinds: tuple[str, ...] = ()
     """What each input is in the accounts, "index" or "routing" for some; none: all are plain inputs."""
+    kept: int = 0
 
 
 Kernel = Contraction | VectorWork

@@ -143,5 +143,6 @@ def fuse_vector(task: Task, kernel: VectorWork, off_chip: tuple[bool, ...]) -> V
     if len(off_chip) == len(inputs):
         inputs = tuple(count for count, off in zip(inputs, off_chip, strict=True) if off)
         kinds = tuple(kind for kind, off in zip(kinds, off_chip, strict=False) if off)
+    kept = sum(kernel.inputs) - sum(inputs)
     weights = kernel.weights + sum(work.weights for work in task.epilogue)
-    return replace(kernel, inputs=inputs, kinds=kinds, operations=operations, weights=weights)
+    return replace(kernel, inputs=inputs, kinds=kinds, operations=operations, weights=weights, kept=kept)

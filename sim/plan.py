@@ -11,6 +11,9 @@ from sim.mapping import Mapping
 Extent = tuple[int, int, int, int]
 """Sizes along (g, m, n, k) of what a step touches, from the position that the loops around it give."""
 
+Moves = tuple[tuple[str, str, int], ...]
+"""What a step moves through on-chip buffers: (operand, "read" or "write", bytes)."""
+
 Position = dict[str, int]
 """Where the loops around a step stand along g, m, n and k."""
 START: Position = {"g": 0, "m": 0, "n": 0, "k": 0}
@@ -21,9 +24,7 @@ class TileWork:
     """What the array does for one tile: equal folds, and what they read and write on chip.
 
     `folds` is per array; `slots` counts the PE-slots of all folds on all arrays, `used` those that hold
-    work. `reads` and `writes` are elements by operand. `port_cycles` is the least time a fold needs at the
-    narrowest buffer port while it streams, `port` the operand that fills it, `load_cycles` the least time
-    to read its stationary operand.
+    work. `reads` and `writes` are elements by operand, `moves` the same in bytes.
     """
 
     folds: int
@@ -33,9 +34,7 @@ class TileWork:
     slots: int
     reads: tuple[tuple[str, int], ...]
     writes: tuple[tuple[str, int], ...]
-    port_cycles: int = 0
-    load_cycles: int = 0
-    port: str = "input"
+    moves: Moves = ()
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ class Reduce:
 
 @dataclass(frozen=True)
 class Process:
-    """Run lane operations on what is on chip: `cycles` of all lanes, operations by kind."""
+    """Run lane operations on what is on chip: `cycles` of all lanes, operations by kind, what they read and write."""
 
     cycles: int
     operations: tuple[tuple[str, int], ...]
     elements: int
+    moves: Moves = ()
 
 
 @dataclass(frozen=True)

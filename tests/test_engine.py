@@ -12,7 +12,7 @@ from sim.arch import Arch, Simple, channel
 from sim.engine import Engine
 from sim.errors import CapacityError, DeadlockError
 from sim.frontend import Read, Stage
-from sim.hardware.array import tile_timing
+from sim.hardware.folds import tile_timing
 from sim.hardware.buffers import Buffers
 from sim.hardware.unit import Signal
 from sim.kernel import Contraction

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any
 
 import simpy
 
 from sim.arch import Systolic
-from sim.dataflow import DATAFLOWS, FoldTiming
+from sim.dataflow import DATAFLOWS
+from sim.hardware.folds import Passage, Piece, TileTiming, load_cycles, load_pieces, tile_timing
+from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Unit, Wait, Watcher
-from sim.plan import Compute, Step, TileWork
-
-
-def tile_timing(array: Systolic, work: TileWork) -> FoldTiming:
-    """Return the fold timing of a tile, its load and stream slowed where a buffer port cannot keep up."""
-    timing = DATAFLOWS[array.dataflow].timing(array, max(work.stream, work.port_cycles))
-    load = max(timing.load, work.load_cycles) if timing.load else 0
-    return replace(timing, load=load, stream=work.stream)
+from sim.plan import Compute, Moves, Step, TileWork
 
 
 class ArrayUnit(Unit):
@@ -27,23 +21,25 @@ class ArrayUnit(Unit):
     kind = "systolic"
 
     def __init__(
-        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic
+        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports
     ) -> None:
         super().__init__(env, name, engine)
-        self.array = array
+        self.array, self.ports = array, ports
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
-        self.timings: dict[tuple[int, int, int], FoldTiming] = {}
+        self.timings: dict[tuple[int, int, Moves], TileTiming] = {}
         self.load_from = 0
         self.stream_from = 0
-        # The same three moments as the ledger sees them, iterations that were skipped included.
+        self.streaming_until = 0
+        self.before: TileTiming | None = None
+        # The moments as the ledger sees them, iterations that were skipped included.
         self.own_load = self.own_stream = self.drained = 0
         self.last_layer = 0
 
-    def timing(self, work: TileWork) -> FoldTiming:
-        """Return the fold timing of a tile, computed once for each stream length."""
-        key = (work.stream, work.port_cycles, work.load_cycles)
+    def timing(self, work: TileWork) -> TileTiming:
+        """Return the fold timing of a tile, computed once for equal work."""
+        key = (work.stream, work.folds, work.moves)
         if key not in self.timings:
-            self.timings[key] = tile_timing(self.array, work)
+            self.timings[key] = tile_timing(self.array, work, self.ports)
         return self.timings[key]
 
     def least(self, step: Step) -> tuple[int, int]:
@@ -61,26 +57,57 @@ class ArrayUnit(Unit):
         rest = [w for w in job.waits if w[1] != self.stationary]
         yield from self.wait(first)
         loading = max(int(env.now), self.load_from)
+        load = self._load(timing, loading)
         yield from self.wait(rest)
-        stream = max(int(env.now), loading + timing.load, self.stream_from)
+        stream = max(int(env.now), loading + load, self.stream_from)
         job.start = loading if timing.load else stream
         if job.on_start:
             job.on_start()
         last = stream + (work.folds - 1) * timing.interval
-        self._book(job, timing, work, stream, first, rest)
+        self._stream(timing, stream, last)
+        self._book(job, timing, work, stream, load, first, rest)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
-        self.later(last + max(work.stream, work.port_cycles), self.release, job)
+        self.later(self.streaming_until, self.release, job)
         self.finish(job, last + timing.tail)
         if last > env.now:
             yield env.timeout(last - env.now)
 
+    def _load(self, timing: TileTiming, loading: int) -> int:
+        """Hold the ports for a load from cycle `loading`; return its cycles."""
+        cycles = timing.bare.load
+        for passage in timing.passages if timing.load else ():
+            if passage.loaded:
+                at, pieces = loading, self._load_pieces(timing, passage, self.streaming_until - loading)
+                holds = []
+                for length, rate in pieces:
+                    holds.append((at, at + length, rate))
+                    at += length
+                self.ports.hold(int(self.env.now), passage.port, holds)
+                cycles = max(cycles, at - loading)
+        return cycles
+
+    def _load_pieces(self, timing: TileTiming, passage: Passage, beside: int) -> list[Piece]:
+        """Return how a load goes that shares its port for `beside` cycles with the last fold of the tile before."""
+        before = self.before.passages if self.before else ()
+        used = next((p.streaming for p in before if p.port is passage.port), 0)
+        return load_pieces(passage.loaded, timing.bare.load, passage.port.bandwidth, used, beside)
+
+    def _stream(self, timing: TileTiming, stream: int, last: int) -> None:
+        """Hold the ports for all folds: loads of the second to the last one pass beside the streams before them."""
+        self.streaming_until, self.before = last + timing.streamed, timing
+        for passage in timing.passages:
+            holds = [(stream, last, passage.average)] if last > stream else []
+            if passage.streaming:
+                holds.append((last, self.streaming_until, passage.streaming))
+            self.ports.hold(int(self.env.now), passage.port, holds)
+
     def _book(
-        self, job: Job, timing: FoldTiming, work: TileWork, stream: int, first: list[Wait], rest: list[Wait]
+        self, job: Job, timing: TileTiming, work: TileWork, stream: int, load: int, first: list[Wait], rest: list[Wait]
     ) -> None:
         """Book what came before the stream, then the stream itself.
 
-        Until the array itself could have streamed again it drains and fills; what is beyond goes to the one
-        wait that ended last.
+        Until the array itself could have streamed again it drains, fills and waits for its ports; what is beyond
+        goes to the one wait that ended last.
         """
         moved = self.catch_up(job.shift)
         self.drained, self.own_load, self.own_stream = (
@@ -88,12 +115,14 @@ class ArrayUnit(Unit):
         )
         begin = stream + job.shift
         self.commit(job, begin, work.folds * timing.interval)
-        own = min(begin, max(self.own_load + timing.load, self.own_stream))
+        own = min(begin, max(self.own_load + timing.bare.load, self.own_stream))
+        ported = min(begin, max(self.own_load + load, self.own_stream)) if timing.load else own
         self.book(job, min(self.drained, own), "drain", self.last_layer)
         self.book(job, own, "fill")
-        late = [(signal.seen(job.shift) + timing.load, (signal, cause)) for signal, cause in first]
+        self.book(job, ported, "wait_port")
+        late = [(signal.seen(job.shift) + load, (signal, cause)) for signal, cause in first]
         late += [(signal.seen(job.shift), (signal, cause)) for signal, cause in rest]
-        if begin > own and late:
+        if begin > ported and late:
             self.book_wait(job, max(late, key=lambda entry: entry[0])[1], begin)
         self.book(job, begin, "fill")
         self._book_stream(job, timing, work)
@@ -101,17 +130,16 @@ class ArrayUnit(Unit):
         self.own_load, self.own_stream = last + timing.after_load, last + timing.after_stream
         self.drained, self.last_layer = last + timing.tail, job.layer
 
-    def _book_stream(self, job: Job, timing: FoldTiming, work: TileWork) -> None:
-        """Book the folds: operands stream, a port may hold them up, between folds the array drains and fills."""
-        streamed = max(work.stream, work.port_cycles)
-        between = timing.interval - streamed
-        drain = min(timing.tail - streamed, between)
-        port = "wait_output_space" if work.port == "output" else f"wait_{work.port}"
+    def _book_stream(self, job: Job, timing: TileTiming, work: TileWork) -> None:
+        """Book the folds: operands stream, ports may hold them up, between folds the array drains and fills."""
+        bare, again = timing.bare, work.folds - 1
+        between = bare.interval - bare.stream
+        drain = min(bare.tail - bare.stream, between)
         for cause, amount in (
-            ("compute", work.folds * work.stream),
-            (port, work.folds * (streamed - work.stream)),
-            ("drain", (work.folds - 1) * drain),
-            ("fill", (work.folds - 1) * (between - drain)),
+            ("compute", work.folds * bare.stream),
+            ("wait_port", timing.streamed - bare.stream + again * (timing.interval - bare.interval)),
+            ("drain", again * drain),
+            ("fill", again * (between - drain)),
         ):
             self.book(job, self.ledger.until + amount, cause)
 

@@ -8,21 +8,33 @@ from typing import Any
 import simpy
 
 from sim import arch
+from sim.hardware.ports import ARRAY, CHANNEL, LANES, Demand, Ports
 from sim.hardware.unit import Job, Unit, Watcher
-from sim.plan import Broadcast, Load, Process, Reduce, Step, Store
+from sim.plan import Broadcast, Load, Moves, Process, Reduce, Step, Store
 
 
 class _Mover(Unit):
-    """Waits, is busy, and is done some latency later."""
+    """Waits, is busy, and is done some latency later. Ports of buffers may hold it up while it is busy."""
+
+    rank = ARRAY
+    ports: Ports | None = None
 
     def cost(self, step: Step) -> tuple[int, int]:
-        """Return the cycles for which a step occupies the unit, and the latency behind them."""
+        """Return the cycles for which a step occupies the unit where no port limits it, and the latency behind them."""
         raise NotImplementedError
 
+    def moves(self, step: Step) -> Moves:
+        """Return what a step moves through ports of buffers: (operand, "read" or "write", bytes)."""
+        return ()
+
+    def demands(self, step: Step) -> tuple[Demand, ...]:
+        """Return what a step asks of ports that have a limit."""
+        return self.ports.demands(self.moves(step)) if self.ports else ()
+
     def least(self, step: Step) -> tuple[int, int]:
-        """Return the cycles of a step, and what the run lasts beyond the last one at least."""
+        """Return the cycles of a step with its ports to itself, and what the run lasts beyond the last one at least."""
         busy, latency = self.cost(step)
-        return busy, latency
+        return max([busy, *(-(-size // port.bandwidth) for port, size in self.demands(step))]), latency
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""
@@ -34,15 +46,28 @@ class _Mover(Unit):
         self._note_dependency(job)
         self.catch_up(job.shift)
         begin = job.start + job.shift
-        self.commit(job, begin, busy)
+        self.commit(job, begin, self.least(job.step)[0])
         if job.waits:
             self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
         self.book(job, begin, "wait_dependency")
         self.book(job, begin + busy, "compute")
-        if busy:
+        demands = self.demands(job.step)
+        if demands:
+            yield from self._pass(job, busy, demands)
+        elif busy:
             yield self.env.timeout(busy)
         self.release(job)
-        self.finish(job, job.start + busy + latency)
+        self.finish(job, int(self.env.now) + latency)
+
+    def _pass(self, job: Job, busy: int, demands: tuple[Demand, ...]) -> Generator[simpy.Event, Any, None]:
+        """Move what the job asks of ports; what that takes beyond its own cycles is booked to them."""
+        assert self.ports is not None  # who has demands has ports
+        flow = self.ports.begin(self.rank, job.start, busy, demands)
+        while flow.end > self.env.now:
+            yield self.env.timeout(flow.end - self.env.now)
+        self.ports.end(flow)
+        job.done.held_up = flow.end - job.start - busy
+        self.book(job, flow.end + job.shift, "wait_port")
 
     @staticmethod
     def _note_dependency(job: Job) -> None:
@@ -54,52 +79,56 @@ class _Mover(Unit):
 class ChannelUnit(_Mover):
     """The off-chip channel: transfers in the order of the plan, whole bursts, reads after a latency.
 
-    The order is static, so that time is a max-plus function of every duration: more bandwidth can never
-    make a plan slower. Writes are posted: they are done when the channel has taken them.
+    The order is static, so that time is a max-plus function of every duration where no port is shared: more
+    bandwidth can never make a plan slower. Writes are posted: they are done when the channel has taken them.
     """
 
-    kind = "channel"
+    kind, rank = "channel", CHANNEL
 
     def __init__(
-        self, env: simpy.Environment, name: str, engine: Watcher, chip: arch.Arch
+        self, env: simpy.Environment, name: str, engine: Watcher, chip: arch.Arch, ports: Ports
     ) -> None:
         super().__init__(env, name, engine)
         channel = arch.channel(chip)
         assert channel is not None  # the engine builds one only where memory is bounded
-        self.channel = channel
-        self.ports = {o: chip.buffers[chip.buffer_of(o)].bandwidth for o in arch.OPERANDS}
-        self.busy: dict[tuple[str, int], int] = {}
+        self.channel, self.ports = channel, ports
+        self.busy: dict[int, int] = {}
 
     def cost(self, step: Step) -> tuple[int, int]:
-        """Return the cycles on the channel, or at the buffer's port where that is narrower."""
+        """Return the cycles on the channel, computed once for each size, and the latency."""
         assert isinstance(step, Load | Store)  # the engine sends nothing else
-        # Parameters of the layer's vector work (biases) go where the sums are.
-        operand = step.operand if isinstance(step, Load) and step.operand != "parameter" else "output"
-        return self._busy(operand, step.bytes), self.channel.latency if isinstance(step, Load) else 0
+        if step.bytes not in self.busy:
+            self.busy[step.bytes] = self.channel.cycles(step.bytes)
+        return self.busy[step.bytes], self.channel.latency if isinstance(step, Load) else 0
 
-    def _busy(self, operand: str, size: int) -> int:
-        """Return the cycles of a transfer, computed once for each size."""
-        if (operand, size) not in self.busy:
-            cycles, port = self.channel.cycles(size), self.ports[operand]
-            self.busy[operand, size] = cycles if port is None else max(cycles, -(-size // port))
-        return self.busy[operand, size]
+    def moves(self, step: Step) -> Moves:
+        """Return the bytes of a transfer at its buffer: parameters of the layer's vector work go where the sums are."""
+        assert isinstance(step, Load | Store)  # the engine sends nothing else
+        if isinstance(step, Store):
+            return (("output", "read", step.bytes),)
+        return ((step.operand if step.operand != "parameter" else "output", "write", step.bytes),)
 
 
 class VectorUnit(_Mover):
     """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""
 
-    kind = "vector"
+    kind, rank = "vector", LANES
 
     def __init__(
-        self, env: simpy.Environment, name: str, engine: Watcher, vector: arch.Vector
+        self, env: simpy.Environment, name: str, engine: Watcher, vector: arch.Vector, ports: Ports
     ) -> None:
         super().__init__(env, name, engine)
-        self.vector = vector
+        self.vector, self.ports = vector, ports
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the lane cycles and the latency."""
         assert isinstance(step, Process)  # the engine sends nothing else
         return step.cycles, self.vector.latency
+
+    def moves(self, step: Step) -> Moves:
+        """Return the bytes that the lanes read and write on chip."""
+        assert isinstance(step, Process)  # the engine sends nothing else
+        return step.moves
 
 
 class LinkUnit(_Mover):

@@ -20,13 +20,13 @@ Wait = tuple["Signal", str]
 class Signal:
     """Something that happens once. `shift` moves its time where the engine has skipped loop iterations."""
 
-    __slots__ = ("_then", "dependency_until", "fired", "shift", "time")
+    __slots__ = ("_then", "dependency_until", "fired", "held_up", "shift", "time")
 
     def __init__(self, shift: int = 0) -> None:
         self.fired = False
         self.time = 0
         self.shift = shift
-        self.dependency_until = 0
+        self.dependency_until = self.held_up = 0
         self._then: list[Callable[[], object]] = []
 
     def fire(self, now: int) -> None:
@@ -183,11 +183,13 @@ class Unit:
             job.booked.append((cause, amount))
 
     def book_wait(self, job: Job, wait: Wait, limit: int) -> None:
-        """Book the time up to `limit` to one wait, told apart where it was itself held up by a dependency."""
+        """Book the time up to `limit` to one wait, told apart where it was itself held up by a dependency or a port."""
         signal, cause = wait
         if signal.dependency_until:
-            self.book(job, min(signal.dependency_until + min(signal.shift, job.shift), limit), "wait_dependency")
-        self.book(job, limit, cause)
+            until = min(signal.dependency_until + min(signal.shift, job.shift), limit - signal.held_up)
+            self.book(job, until, "wait_dependency")
+        self.book(job, limit - signal.held_up, cause)
+        self.book(job, limit, "wait_port")
 
     def later(self, at: int, call: Callable[[Job], None], job: Job) -> None:
         """Call back with the job at cycle `at`, at once if that is now."""

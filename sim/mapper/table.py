@@ -19,12 +19,12 @@ from sim import arch as arch_module
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS, Dim, FoldTiming
 from sim.frontend import LOOKAHEAD
-from sim.hardware.array import tile_timing
+from sim.hardware.folds import tile_timing
 from sim.kernel import Contraction
 from sim.mapper.candidates import DIMS, Pattern, array_of, distinct
 from sim.mapping import RELEVANT, Mapping, flat, row_runs, runs, window
 from sim.plan import TileWork
-from sim.planner import Surroundings, fold_count, port_bytes
+from sim.planner import Surroundings, fold_count
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -343,7 +343,7 @@ class Table:
         start += lead
         array, fetch = start + busy + rest, lead + loads + early + ends.remaining + rest
         lanes = start + self.last + outputs * lane_cycles + latency
-        moving = np.maximum(loads + stores, self._link(picked))
+        moving = np.maximum(np.maximum(loads + stores, self._link(picked)), self._passing(picked))
         return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))), moved
 
     def _link(self, picked: dict[str, _Picked]) -> Vector | float:
@@ -363,29 +363,66 @@ class Table:
         if vector is None or not epilogue:
             return 0.0, 0
         operations = sum(count * vector.cycles_per.get(kind, 1) for work in epilogue for kind, count in work.operations)
-        return max(1.0, operations / epilogue[0].outputs) / vector.lanes, vector.latency
+        lanes = max(1.0, operations / epilogue[0].outputs) / vector.lanes
+        size = self.arch.bits("partial_sum") / 8
+        return max([lanes, *(sum(size for o, _ in ways if o == "output") / width for width, ways in self._ports())]), (
+            vector.latency
+        )
 
     def _on_chip(self) -> tuple[Vector, Vector]:
         """Return (energy of the array's accesses, cycles that the narrowest port needs for them)."""
         energy, slowest = np.zeros(len(self.tiles)), np.zeros(len(self.tiles))
-        elements: dict[str, Any] = {}
         for operand in OPERANDS:
-            width = self.arch.bits("partial_sum" if operand == "output" else operand) / 8
-            again = prod((f for d, f in self.folds.items() if d not in RELEVANT[operand]), start=1.0)
-            tiles = self.count[self.flow.stream] if operand == self.flow.stationary != "output" else 1.0
-            elements[operand] = prod(self.full[d] for d in ("g", *RELEVANT[operand])) * again * tiles
             price = self.prices.reads.get(operand, 0.0)
             price += self.prices.writes.get(operand, 0.0) if operand == "output" else 0.0
-            energy = energy + elements[operand] * width * price
+            energy = energy + self._accesses(operand, "write" if operand == "output" else "read") * price
+        stationary = self.flow.stationary if self.flow.stationary != "output" else ""
+        for bandwidth, ways in self._ports():
+            streamed = [self._accesses(o, way) for o, way in ways if o != stationary]
+            slowest = np.maximum(slowest, sum(streamed, start=np.zeros(1)) / bandwidth)
+            if (stationary, "read") in ways:
+                loads = self.unloaded + self._accesses(stationary, "read") / bandwidth + self.ends
+                slowest = np.maximum(slowest, loads)
+        return energy, slowest
+
+    def _ports(self) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+        """Yield each port that has a limit: bytes a cycle, and the (operand, way) that pass it."""
         for buffer in self.arch.buffers.values():
             if buffer.bandwidth is not None:
-                reads = {**elements, "output": 0.0}  # the first sums of an output are not read
-                moved = port_bytes(self.arch, buffer, reads, elements, self.flow.stationary)
-                slowest = np.maximum(slowest, moved / buffer.bandwidth)
-                if self.flow.stationary in buffer.holds and self.flow.stationary != "output":
-                    held = elements[self.flow.stationary] * self.arch.bits(self.flow.stationary) / 8
-                    slowest = np.maximum(slowest, self.unloaded + held / buffer.bandwidth + self.ends)
-        return energy, slowest
+                ways = [[(operand, way) for operand in buffer.holds] for way in ("read", "write")]
+                for port in ways if buffer.ports > 1 else [[*ways[0], *ways[1]]]:
+                    yield buffer.bandwidth, port
+
+    def _accesses(self, operand: str, way: str) -> Vector:
+        """Return the bytes of an operand that the array reads or writes on chip."""
+        if way == "write" and operand != "output":
+            return np.zeros(len(self.tiles))
+        whole = float(prod(self.full[d] for d in ("g", *RELEVANT[operand])))
+        again = prod((f for d, f in self.folds.items() if d not in RELEVANT[operand]), start=1.0)
+        tiles = self.count[self.flow.stream] if operand == self.flow.stationary else 1.0
+        first = whole if (operand, way) == ("output", "read") else 0.0  # the first sums of an output are not read
+        width = self.arch.bits("partial_sum" if operand == "output" else operand) / 8
+        return np.asarray((whole * again * tiles - first) * width) * np.ones(len(self.tiles))
+
+    def _passing(self, picked: dict[str, _Picked]) -> Vector:
+        """Return the cycles that the busiest port needs for all that passes it: of array, transfers and lanes."""
+        slowest: Vector = np.zeros(1)
+        for bandwidth, ways in self._ports():
+            moved = sum((self._transfers(picked, *way) + self._accesses(*way) for way in ways), start=np.zeros(1))
+            slowest = np.maximum(slowest, moved / bandwidth)
+        return slowest
+
+    def _transfers(self, picked: dict[str, _Picked], operand: str, way: str) -> Vector | float:
+        """Return the bytes of an operand that transfers and lanes read or write on chip."""
+        if operand not in picked or (operand != "output" and way == "read"):
+            return 0.0
+        moved: Vector | float = picked[operand].moved
+        if operand == "output":
+            outputs, bits = float(prod(self.full[d] for d in "gmn")), self.arch.bits
+            moved = moved + (outputs * bits("partial_sum") / 8 if self._lanes()[0] else 0.0)
+            if way == "read" and "output" not in self.around.on_chip:
+                moved = moved + outputs * bits("output") / 8
+        return moved
 
     def mapping(self, number: int) -> Mapping:
         """Return the candidate of a number: its tile counts faster than its pattern."""

@@ -1,9 +1,9 @@
 """Kernel + chip + mapping to plan: the tile loops of a contraction, the chunks of vector work."""
 
 from sim.planner.contraction import ALONE, Surroundings, plan_contraction
-from sim.planner.tiles import fold_count, port_bytes, tile_work
+from sim.planner.tiles import fold_count, tile_work
 from sim.planner.vector import input_bytes, plan_vector
 
 __all__ = [
-    "ALONE", "Surroundings", "fold_count", "input_bytes", "plan_contraction", "plan_vector", "port_bytes", "tile_work",
+    "ALONE", "Surroundings", "fold_count", "input_bytes", "plan_contraction", "plan_vector", "tile_work",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from sim.plan import (
     Free,
     Load,
     Loop,
+    Moves,
     Node,
     Plan,
     Process,
@@ -145,7 +146,12 @@ class _Builder:
         for work in self.epilogue:
             for operation, count in work.operations:
                 share[operation] += -(-count * elements // work.outputs)
-        return [process(vector, tuple(share.items()), elements)]
+        return [process(vector, tuple(share.items()), elements, self.sums(elements))]
+
+    def sums(self, elements: int) -> Moves:
+        """Return what lanes read and write on chip that finish `elements` sums in place."""
+        size = self.arch.bytes_of("partial_sum", elements)
+        return (("output", "read", size), ("output", "write", size)) if self.arch.bounded else ()
 
     def size(self, operand: str, context: Context) -> int:
         """Return the bytes of the tile of `operand` in this scope."""

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from math import ceil, prod
-from typing import Any
+from collections.abc import Sequence
+from math import prod
 
-import numpy as np
-
-from sim.arch import Arch, Buffer, Systolic
+from sim.arch import Arch, Systolic
 from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction
 from sim.mapping import RELEVANT, Tiling
-from sim.plan import (
-    Extent,
-    TileWork,
-)  # fmt: skip
+from sim.plan import Extent, Moves, TileWork
 
 
 def fold_count(kernel: Contraction, lowering: str, dim: Dim, size: int, pes: int) -> int:
@@ -50,16 +43,17 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
     written = moved["output"] * (arrays if mapping.split == "k" else 1)
     sums_read = written - (g * sizes["m"] * sizes["n"] if first else 0)
     reads = (("weight", moved["weight"]), ("input", moved["input"]), ("output", sums_read))
-    work = TileWork(
+    writes = (("output", written),)
+    return TileWork(
         folds=folds,
         stream=share[flow.stream],
         macs=g * prod(sizes.values()),
         used=g * prod(sizes[d] for d in (flow.row, flow.col)) * (_splits(sizes, mapping.split, flow.stream, array)),
         slots=folds * array.rows * array.cols * arrays,
         reads=reads,
-        writes=(("output", written),),
+        writes=writes,
+        moves=_moves(arch, reads, writes) if arch.bounded else (),
     )
-    return _with_ports(work, arch, flow.stationary)
 
 
 def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systolic) -> int:
@@ -67,32 +61,8 @@ def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systol
     return min(array.count, sizes[stream]) if split == stream else 1
 
 
-def _with_ports(work: TileWork, arch: Arch, stationary: str) -> TileWork:
-    """Return the work with the least cycles that the narrowest buffer port allows a fold.
-
-    The stationary operand is read while it loads, the others (and the sums) while the fold streams.
-    """
-    slowest, port, loading = 0, "input", 0
-    reads, writes = dict(work.reads), dict(work.writes)
-    for buffer in arch.buffers.values() if arch.bounded else ():
-        if buffer.bandwidth is None:
-            continue
-        moved = port_bytes(arch, buffer, reads, writes, stationary)
-        cycles = ceil(moved / (buffer.bandwidth * work.folds))
-        if cycles > slowest:
-            slowest, port = cycles, max(buffer.holds, key=lambda o: reads[o] * (o != stationary))
-        if stationary in buffer.holds:
-            held = arch.bytes_of(stationary, reads[stationary])
-            loading = -(-held // (buffer.bandwidth * work.folds))
-    return replace(work, port_cycles=slowest, load_cycles=loading, port=port)
-
-
-def port_bytes(
-    arch: Arch, buffer: Buffer, reads: Mapping[str, Any], writes: Mapping[str, Any], stationary: str
-) -> Any:
-    """Return the bytes that pass the busiest port of a buffer while folds stream; element counts may be vectors."""
-    load = sum(
-        reads[o] * arch.bits("partial_sum" if o == "output" else o) / 8 for o in buffer.holds if o != stationary
-    )
-    store = writes["output"] * arch.bits("partial_sum") / 8 if "output" in buffer.holds else 0
-    return np.maximum(load, store) if buffer.ports > 1 else load + store
+def _moves(arch: Arch, reads: Sequence[tuple[str, int]], writes: Sequence[tuple[str, int]]) -> Moves:
+    """Return the bytes of elements read and written by operand; sums count as such."""
+    ways = [("read", entry) for entry in reads] + [("write", entry) for entry in writes]
+    sized = ((o, way, arch.bytes_of("partial_sum" if o == "output" else o, count)) for way, (o, count) in ways)
+    return tuple(move for move in sized if move[2])

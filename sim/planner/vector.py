@@ -14,6 +14,7 @@ from sim.plan import (
     Free,
     Load,
     Loop,
+    Moves,
     Node,
     Plan,
     Process,
@@ -21,10 +22,10 @@ from sim.plan import (
 )  # fmt: skip
 
 
-def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: int) -> Process:
+def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: int, moves: Moves = ()) -> Process:
     """Return the lane work with its cycles: every operation takes its cycles in one of the lanes."""
     cycles = sum(-(-count * vector.cycles_per.get(kind, 1) // vector.lanes) for kind, count in operations)
-    return Process(max(cycles, -(-elements // vector.lanes)), operations, elements)
+    return Process(max(cycles, -(-elements // vector.lanes)), operations, elements, moves)
 
 
 def input_bytes(work: VectorWork, arch: Arch) -> list[int]:
@@ -84,10 +85,20 @@ class _Chunk:
         moved = {o: size for o, size in totals.items() if size and o not in self.on_chip}
         return moved | {"output": arch.bytes_of("output", work.outputs)}
 
+    @cached_property
+    def moves(self) -> Moves:
+        """What the lanes read and write on chip in all."""
+        work, arch = self.work, self.arch
+        if not arch.bounded:
+            return ()
+        inputs = arch.bytes_of("input", sum(work.inputs) + work.kept)
+        return (("input", "read", inputs), ("output", "write", arch.bytes_of("output", work.outputs)))
+
     @property
     def totals(self) -> list[int]:
         """Everything that is divided among the chunks."""
-        return [*self.bytes.values(), self.work.outputs, *(count for _, count in self.work.operations)]
+        moved = (size for _, _, size in self.moves)
+        return [*self.bytes.values(), self.work.outputs, *(count for _, count in self.work.operations), *moved]
 
     def steps(self, chunks: int, index: int) -> list[Node]:
         """Return the steps of chunk `index`; what cannot be divided goes to the last ones."""
@@ -98,7 +109,8 @@ class _Chunk:
         vector = self.arch.vector
         assert vector is not None  # the caller of the plan has checked it
         elements = part(self.work.outputs)
-        done = process(vector, tuple((kind, part(count)) for kind, count in self.work.operations), elements)
+        operations = tuple((kind, part(count)) for kind, count in self.work.operations)
+        done = process(vector, operations, elements, tuple((o, way, part(size)) for o, way, size in self.moves))
         if not self.arch.bounded:
             return [done]
         extent = (1, elements, 1, 1)

@@ -15,6 +15,7 @@ REASONS = {
     "wait_input": "waiting for inputs from memory",
     "wait_weight": "waiting for weights from memory",
     "wait_output_space": "waiting for room for outputs",
+    "wait_port": "waiting for ports of on-chip buffers",
     "wait_dependency": "waiting for an earlier step's result",
     "idle": "without work",
     "outside": "before and after the unit's own work, loading and storing",

@@ -1,0 +1,169 @@
+"""Ports of on-chip buffers: who moves how many bytes a cycle through which of them, and what that leaves to others.
+
+A port passes its bandwidth and no more, in every cycle. Two ports: reads on one, writes on the other; one
+port: all on one. Who moves bytes holds a share as a rate. Shares are given in a fixed order:
+
+1. The array. While a tile streams it holds the average rate of its folds: operand registers and FIFOs at
+   its edges even out what a fold asks for. Its own time stays a closed form (`sim.hardware.array`).
+2. The off-chip channel, the scarcest of all resources: loads write, stores read.
+3. The lanes, which read and write what they process.
+
+The later ones proceed at what is left, slower where that is less than their own pace, and are rated again when
+a share before theirs begins or ends. Where the port never limits, nothing else happens than without it.
+
+Source of the order: Gemmini (github.com/ucb-bar/gemmini, Scratchpad.scala) lets its execute controller read and
+write before the DMA, in the scratchpad and in the accumulators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil
+
+from sim.arch import Arch
+from sim.plan import Moves
+
+ARRAY, CHANNEL, LANES = range(3)
+"""Who holds a share of a port, in the order in which shares are given."""
+
+Hold = tuple[int, int, Fraction]
+"""From a cycle (included) to a cycle (left out), at a rate in bytes a cycle."""
+Demand = tuple["Port", int]
+"""Bytes that a job moves through a port."""
+
+
+class Port:
+    """One port of a buffer, with the shares that are held of it now and later."""
+
+    __slots__ = ("bandwidth", "holds")
+
+    def __init__(self, bandwidth: int) -> None:
+        self.bandwidth = bandwidth
+        self.holds: tuple[list[Hold], ...] = ([], [], [])
+
+    def left(self, rank: int, at: int) -> tuple[Fraction | int, int | None]:
+        """Return the bytes a cycle that those before `rank` leave at cycle `at`, and when that changes next."""
+        left: Fraction | int = self.bandwidth
+        change: int | None = None
+        for holds in self.holds[:rank]:
+            for start, end, rate in holds:
+                if end <= at:
+                    continue
+                if start <= at:
+                    left -= rate
+                moment = end if start <= at else start
+                change = moment if change is None or moment < change else change
+        return left, change
+
+    def forget(self, before: int) -> None:
+        """Drop shares that ended by `before`."""
+        for holds in self.holds:
+            if holds and holds[0][1] <= before:
+                holds[:] = [hold for hold in holds if hold[1] > before]
+
+
+class Flow:
+    """A job of the channel or of the lanes on its way through ports: from its start, to `end` as far as is known.
+
+    `own` is the number of cycles that it takes where no port limits it. Shares given later can only move the
+    end back: at no moment do they leave more to this job.
+    """
+
+    __slots__ = ("at", "demands", "end", "own", "rank", "remaining", "speeds")
+
+    def __init__(self, rank: int, start: int, own: int, demands: tuple[Demand, ...]) -> None:
+        self.rank, self.at, self.own, self.demands = rank, start, own, demands
+        self.remaining: Fraction | int = own
+        self.speeds: list[tuple[int, Fraction | int]] = []
+        self.rate(start)
+
+    def rate(self, now: int) -> None:
+        """Work out the end, and hold what the job moves until then, given all shares known at cycle `now`."""
+        for until, speed in self.speeds:
+            past = min(until, now) - self.at
+            if past > 0:
+                self.remaining -= speed * past
+                self.at += past
+        for port, _ in self.demands:
+            holds = port.holds[self.rank]
+            holds[:] = [(start, min(end, now), rate) for start, end, rate in holds if start < now]
+        self.speeds = []
+        at, remaining = self.at, self.remaining
+        while True:
+            speed, change = self._speed(at)
+            if speed and (change is None or remaining <= speed * (change - at)):
+                break
+            assert change is not None  # shares end, and the whole port moves something
+            self._hold(at, change, speed)
+            remaining -= speed * (change - at)
+            at = change
+        self.end = at + ceil(remaining / speed)
+        self._hold(at, self.end, speed)
+
+    def _speed(self, at: int) -> tuple[Fraction | int, int | None]:
+        """Return the job's own cycles done in a cycle from `at` on, at most 1, and when that changes next."""
+        speed: Fraction | int = 1
+        change: int | None = None
+        for port, size in self.demands:
+            left, moment = port.left(self.rank, at)
+            if left * self.own < size:
+                speed = min(speed, left * Fraction(self.own, size))
+            if moment is not None and (change is None or moment < change):
+                change = moment
+        return speed, change
+
+    def _hold(self, start: int, end: int, speed: Fraction | int) -> None:
+        self.speeds.append((end, speed))
+        if speed:
+            for port, size in self.demands:
+                port.holds[self.rank].append((start, end, speed * Fraction(size, self.own)))
+
+
+class Ports:
+    """All ports of a chip, and the jobs that are on their way through them."""
+
+    def __init__(self, arch: Arch) -> None:
+        self.by_operand: dict[tuple[str, str], Port] = {}
+        for name, buffer in arch.buffers.items() if arch.bounded else ():
+            if buffer.bandwidth is None:
+                continue
+            one, two = Port(buffer.bandwidth), Port(buffer.bandwidth)
+            for operand in buffer.holds:
+                self.by_operand[operand, "read"] = one
+                self.by_operand[operand, "write"] = two if buffer.ports > 1 else one
+        self.flows: dict[int, Flow] = {}
+
+    def demands(self, moves: Moves) -> tuple[Demand, ...]:
+        """Return what moves (operand, "read" or "write", bytes) ask of ports that have a limit."""
+        asked: dict[Port, int] = {}
+        for operand, way, size in moves:
+            port = self.by_operand.get((operand, way))
+            if port is not None and size:
+                asked[port] = asked.get(port, 0) + size
+        return tuple(asked.items())
+
+    def hold(self, now: int, port: Port, holds: Iterable[Hold]) -> None:
+        """Give the array its share of a port, from `now` or later."""
+        port.forget(now)
+        port.holds[ARRAY].extend(holds)
+        self._rate_again({port}, ARRAY, now)
+
+    def begin(self, rank: int, now: int, own: int, demands: tuple[Demand, ...]) -> Flow:
+        """Return the flow of a job that begins now."""
+        for port, _ in demands:
+            port.forget(now)
+        flow = self.flows[rank] = Flow(rank, now, max(1, own), demands)
+        self._rate_again({port for port, _ in demands}, rank, now)
+        return flow
+
+    def end(self, flow: Flow) -> None:
+        """Note that a job is through."""
+        del self.flows[flow.rank]
+
+    def _rate_again(self, changed: set[Port], rank: int, now: int) -> None:
+        for later in range(rank + 1, LANES + 1):
+            flow = self.flows.get(later)
+            if flow is not None and any(port in changed for port, _ in flow.demands):
+                flow.rate(now)
+                changed |= {port for port, _ in flow.demands}
