@@ -1,9 +1,9 @@
 """The engine: plans dispatched into the queues of the units, settled loops skipped, deadlock explained.
 
 The front end turns the steps of the plans into jobs, in program order and in no time. The units run
-decoupled, each through its own queue. As every order is static, times are max-plus functions of the
-durations: nothing that gets faster can make the whole slower, and a loop whose iterations repeat with one
-shift repeats for good.
+decoupled, each through its own queue. Every order is static. So a loop whose iterations repeat with one shift
+repeats for good, and where no buffer port is shared times are max-plus functions of the durations: nothing
+that gets faster can make the whole slower.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Engine:
     def __init__(self, arch: Arch, fast_forward: bool = True, record: bool = False) -> None:
         self.arch, self.fast_forward = arch, fast_forward
         self.env = simpy.Environment()
-        self.units = _units(self.env, arch, self, Ports(arch))
+        self.ports = Ports(arch)
+        self.units = _units(self.env, arch, self, self.ports)
         for unit in self.units.values() if record else ():
             unit.ledger.slices = []
         self.buffers = Buffers(arch)

@@ -12,8 +12,8 @@ from sim.arch import Arch, Simple, channel
 from sim.engine import Engine
 from sim.errors import CapacityError, DeadlockError
 from sim.frontend import Read, Stage
-from sim.hardware.folds import tile_timing
 from sim.hardware.buffers import Buffers
+from sim.hardware.folds import tile_timing
 from sim.hardware.unit import Signal
 from sim.kernel import Contraction
 from sim.mapping import RELEVANT, Mapping, Tiling, check
@@ -82,9 +82,7 @@ def test_every_unit_computes_what_the_plans_ask_for(case):
                 moved += rate.cycles(step.bytes) * times
     computed = {name: ledger.by_cause()["compute"] for name, ledger in timeline.ledgers.items()}
     assert (computed["array"], computed["vector"]) == (array, lanes)
-    assert computed.get("dram", 0) >= moved
-    if not any(buffer.bandwidth for buffer in arch.buffers.values()):
-        assert computed.get("dram", 0) == moved
+    assert computed.get("dram", 0) == moved
 
 
 @law(runs_of_stages(), quick=25, full=1000)
@@ -109,6 +107,7 @@ def test_buffers_are_never_overfull(case):
 
 @law(runs_of_stages(bounded=True), st.integers(2, 7), quick=25, full=1000)
 def test_more_bandwidth_never_costs_cycles(case, factor):
+    """A theorem where no port is shared; the anomaly where lanes and transfers share one is in test_ports."""
     arch, stages = case
     memory = arch.memory.model_copy(update={"bandwidth": arch.memory.bandwidth * factor // 2})
     faster = arch.model_copy(update={"memory": memory})
@@ -133,7 +132,7 @@ def test_a_larger_buffer_never_costs_cycles(case, more, data):
 
 
 @law(runs_of_stages(bounded=True), st.data(), quick=25, full=1000)
-def test_a_wider_buffer_port_never_costs_cycles_on_the_channel(case, data):
+def test_a_port_without_a_limit_never_costs_cycles(case, data):
     arch, stages = case
     name = data.draw(st.sampled_from(sorted(arch.buffers)))
     wider = arch.buffers[name].model_copy(update={"bandwidth": None})

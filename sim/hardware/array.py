@@ -9,7 +9,7 @@ import simpy
 
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS
-from sim.hardware.folds import Passage, Piece, TileTiming, load_cycles, load_pieces, tile_timing
+from sim.hardware.folds import Passage, Piece, TileTiming, load_pieces, tile_timing
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Unit, Wait, Watcher
 from sim.plan import Compute, Moves, Step, TileWork

@@ -19,6 +19,10 @@ class _Mover(Unit):
     rank = ARRAY
     ports: Ports | None = None
 
+    def __init__(self, env: simpy.Environment, name: str, engine: Watcher) -> None:
+        super().__init__(env, name, engine)
+        self.asked: dict[int, tuple[Demand, ...]] = {}
+
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles for which a step occupies the unit where no port limits it, and the latency behind them."""
         raise NotImplementedError
@@ -29,12 +33,16 @@ class _Mover(Unit):
 
     def demands(self, step: Step) -> tuple[Demand, ...]:
         """Return what a step asks of ports that have a limit."""
-        return self.ports.demands(self.moves(step)) if self.ports else ()
+        if id(step) not in self.asked:  # the plans of a run outlive it
+            self.asked[id(step)] = self.ports.demands(self.moves(step)) if self.ports else ()
+        return self.asked[id(step)]
 
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a step with its ports to itself, and what the run lasts beyond the last one at least."""
         busy, latency = self.cost(step)
-        return max([busy, *(-(-size // port.bandwidth) for port, size in self.demands(step))]), latency
+        for port, size in self.demands(step):
+            busy = max(busy, -(-size // port.bandwidth))
+        return busy, latency
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""

@@ -27,24 +27,27 @@ from sim.plan import Moves
 ARRAY, CHANNEL, LANES = range(3)
 """Who holds a share of a port, in the order in which shares are given."""
 
-Hold = tuple[int, int, Fraction]
+Rate = Fraction | int
+Hold = tuple[int, int, Rate]
 """From a cycle (included) to a cycle (left out), at a rate in bytes a cycle."""
 Demand = tuple["Port", int]
 """Bytes that a job moves through a port."""
+NARROW = 0.999999
+"""Share of a port beyond which sums of rates are compared as fractions; floats are far more exact than this."""
 
 
 class Port:
-    """One port of a buffer, with the shares that are held of it now and later."""
+    """One port of a buffer, with the shares that the array and the channel hold of it now and later."""
 
     __slots__ = ("bandwidth", "holds")
 
     def __init__(self, bandwidth: int) -> None:
         self.bandwidth = bandwidth
-        self.holds: tuple[list[Hold], ...] = ([], [], [])
+        self.holds: tuple[list[Hold], list[Hold]] = ([], [])
 
-    def left(self, rank: int, at: int) -> tuple[Fraction | int, int | None]:
+    def left(self, rank: int, at: int) -> tuple[Rate, int | None]:
         """Return the bytes a cycle that those before `rank` leave at cycle `at`, and when that changes next."""
-        left: Fraction | int = self.bandwidth
+        left: Rate = self.bandwidth
         change: int | None = None
         for holds in self.holds[:rank]:
             for start, end, rate in holds:
@@ -55,6 +58,14 @@ class Port:
                 moment = end if start <= at else start
                 change = moment if change is None or moment < change else change
         return left, change
+
+    def never_limits(self, rank: int, at: int, rate: float) -> bool:
+        """Tell whether `rate` surely passes from cycle `at` on, even if all shares before `rank` were held at once."""
+        for holds in self.holds[:rank]:
+            for _, end, held in holds:
+                if end > at:
+                    rate += float(held)
+        return rate < self.bandwidth * NARROW
 
     def forget(self, before: int) -> None:
         """Drop shares that ended by `before`."""
@@ -67,43 +78,54 @@ class Flow:
     """A job of the channel or of the lanes on its way through ports: from its start, to `end` as far as is known.
 
     `own` is the number of cycles that it takes where no port limits it. Shares given later can only move the
-    end back: at no moment do they leave more to this job.
+    end back: at no moment do they leave more to this job. `speeds` says until when it does how much of its own
+    cycles in a cycle.
     """
 
-    __slots__ = ("at", "demands", "end", "own", "rank", "remaining", "speeds")
+    __slots__ = ("demands", "end", "own", "rank", "speeds", "start")
 
     def __init__(self, rank: int, start: int, own: int, demands: tuple[Demand, ...]) -> None:
-        self.rank, self.at, self.own, self.demands = rank, start, own, demands
-        self.remaining: Fraction | int = own
-        self.speeds: list[tuple[int, Fraction | int]] = []
+        self.rank, self.start, self.own, self.demands = rank, start, own, demands
+        self.speeds: list[tuple[int, Rate]] = []
         self.rate(start)
 
     def rate(self, now: int) -> None:
         """Work out the end, and hold what the job moves until then, given all shares known at cycle `now`."""
-        for until, speed in self.speeds:
-            past = min(until, now) - self.at
-            if past > 0:
-                self.remaining -= speed * past
-                self.at += past
-        for port, _ in self.demands:
-            holds = port.holds[self.rank]
-            holds[:] = [(start, min(end, now), rate) for start, end, rate in holds if start < now]
-        self.speeds = []
-        at, remaining = self.at, self.remaining
-        while True:
-            speed, change = self._speed(at)
-            if speed and (change is None or remaining <= speed * (change - at)):
-                break
-            assert change is not None  # shares end, and the whole port moves something
-            self._hold(at, change, speed)
-            remaining -= speed * (change - at)
-            at = change
+        at, remaining = self._stop(now)
+        if all(port.never_limits(self.rank, at, size / self.own) for port, size in self.demands):
+            speed: Rate = 1
+        else:
+            at, remaining, speed = self._wade(at, remaining)
         self.end = at + ceil(remaining / speed)
         self._hold(at, self.end, speed)
 
-    def _speed(self, at: int) -> tuple[Fraction | int, int | None]:
+    def _stop(self, now: int) -> tuple[int, Rate]:
+        """Forget what was to come from cycle `now` on; return (the cycle until which the job got, what remains)."""
+        at, remaining = self.start, Fraction(self.own)
+        for index, (until, speed) in enumerate(self.speeds):
+            past = min(until, now) - at
+            at, remaining = at + past, remaining - speed * past
+            if until >= now:
+                self.speeds[index:] = [(now, speed)] if past else []
+                break
+        for port, _ in self.demands if self.rank == CHANNEL else ():
+            holds = port.holds[CHANNEL]
+            holds[:] = [(start, min(end, now), rate) for start, end, rate in holds if start < now]
+        return at, remaining
+
+    def _wade(self, at: int, remaining: Rate) -> tuple[int, Rate, Rate]:
+        """Go on through the shares of others; return (cycle, own cycles left, speed) from where that is constant."""
+        while True:
+            speed, change = self._speed(at)
+            if speed and (change is None or remaining <= speed * (change - at)):
+                return at, remaining, speed
+            assert change is not None  # shares end, and the whole port moves something
+            self._hold(at, change, speed)
+            at, remaining = change, remaining - speed * (change - at)
+
+    def _speed(self, at: int) -> tuple[Rate, int | None]:
         """Return the job's own cycles done in a cycle from `at` on, at most 1, and when that changes next."""
-        speed: Fraction | int = 1
+        speed: Rate = 1
         change: int | None = None
         for port, size in self.demands:
             left, moment = port.left(self.rank, at)
@@ -113,11 +135,10 @@ class Flow:
                 change = moment
         return speed, change
 
-    def _hold(self, start: int, end: int, speed: Fraction | int) -> None:
+    def _hold(self, start: int, end: int, speed: Rate) -> None:
         self.speeds.append((end, speed))
-        if speed:
-            for port, size in self.demands:
-                port.holds[self.rank].append((start, end, speed * Fraction(size, self.own)))
+        for port, size in self.demands if speed and self.rank == CHANNEL else ():
+            port.holds[CHANNEL].append((start, end, speed * Fraction(size, self.own)))
 
 
 class Ports:
@@ -125,7 +146,7 @@ class Ports:
 
     def __init__(self, arch: Arch) -> None:
         self.by_operand: dict[tuple[str, str], Port] = {}
-        for name, buffer in arch.buffers.items() if arch.bounded else ():
+        for buffer in arch.buffers.values() if arch.bounded else ():
             if buffer.bandwidth is None:
                 continue
             one, two = Port(buffer.bandwidth), Port(buffer.bandwidth)
@@ -147,14 +168,16 @@ class Ports:
         """Give the array its share of a port, from `now` or later."""
         port.forget(now)
         port.holds[ARRAY].extend(holds)
-        self._rate_again({port}, ARRAY, now)
+        if self.flows:
+            self._rate_again({port}, ARRAY, now)
 
     def begin(self, rank: int, now: int, own: int, demands: tuple[Demand, ...]) -> Flow:
         """Return the flow of a job that begins now."""
         for port, _ in demands:
             port.forget(now)
         flow = self.flows[rank] = Flow(rank, now, max(1, own), demands)
-        self._rate_again({port for port, _ in demands}, rank, now)
+        if rank < LANES and LANES in self.flows:
+            self._rate_again({port for port, _ in demands}, rank, now)
         return flow
 
     def end(self, flow: Flow) -> None:

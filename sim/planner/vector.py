@@ -91,7 +91,7 @@ class _Chunk:
         work, arch = self.work, self.arch
         if not arch.bounded:
             return ()
-        inputs = arch.bytes_of("input", sum(work.inputs) + work.kept)
+        inputs = sum(input_bytes(work, arch)) + arch.bytes_of("input", work.kept)
         return (("input", "read", inputs), ("output", "write", arch.bytes_of("output", work.outputs)))
 
     @property
