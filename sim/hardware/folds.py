@@ -78,8 +78,8 @@ def load_pieces(size: Fraction, own: int, bandwidth: int, used: Fraction | int =
 
     For the first `beside` cycles others use `used` bytes a cycle of the port.
     """
-    fastest = min(Fraction(size, own), bandwidth)
-    behind = min(fastest, bandwidth - used)
+    fastest = min(Fraction(size, own), Fraction(bandwidth))
+    behind = min(fastest, Fraction(bandwidth - used))
     if beside <= 0 or behind == fastest:
         return [(ceil(size / fastest), fastest)]
     if behind * beside >= size:

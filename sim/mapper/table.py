@@ -389,7 +389,7 @@ class Table:
         """Yield each port that has a limit: bytes a cycle, and the (operand, way) that pass it."""
         for buffer in self.arch.buffers.values():
             if buffer.bandwidth is not None:
-                ways = [[(operand, way) for operand in buffer.holds] for way in ("read", "write")]
+                ways = [[(str(operand), way) for operand in buffer.holds] for way in ("read", "write")]
                 for port in ways if buffer.ports > 1 else [[*ways[0], *ways[1]]]:
                     yield buffer.bandwidth, port
 
