@@ -7,9 +7,11 @@ from pathlib import Path
 from sim.errors import ConfigError, Problem, unknown
 
 _HERE = Path(__file__).resolve().parent
-SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy"}
+SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy",
+           "dram": "arch_configs/dram"}  # fmt: skip
 """Kind of file to its folder below the library root."""
-WORDS = {"arch": "arch", "workload": "workload", "energy": "energy table"}
+WORDS = {"arch": "arch", "workload": "workload", "energy": "energy table",
+         "dram": "DRAM device"}  # fmt: skip
 """What errors call each kind of file."""
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     "errors units version extras",
     "textfile yamlfile library registry",
-    "arch kernel op dataflow graph workload blocks expressions wiring inline",
+    "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan",
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout",

@@ -1,0 +1,125 @@
+"""The banks of a channel and the requests that wait for them: what each bank could do next.
+
+A request that waits is a tuple, since millions pass through; READ and WRITE have queues of their own. A slot is a
+kind of command and a bank: COLUMN (hit), ACTIVATE (the bank is closed) or PRECHARGE (another row is open); in each
+slot stands the oldest request that wants it, so that a scheduler looks at banks and not at requests.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sim.dram.stream import Transfer
+
+READ: Final = 0
+WRITE: Final = 1
+CLOSED: Final = -1
+
+Request = tuple[int, int, int, int, int, Transfer, int, int]
+"""Number in order of arrival, bank, row, column, clock of arrival, transfer, burst, READ or WRITE."""
+
+NUMBER: Final = 0
+BANK: Final = 1
+ROW: Final = 2
+COLUMN: Final = 3
+ARRIVAL: Final = 4
+TRANSFER: Final = 5
+BURST: Final = 6
+KIND: Final = 7
+
+
+class Banks:
+    """Open rows, waiting requests by kind and bank, requests whose row is being opened for them (active)."""
+
+    def __init__(self, banks: int) -> None:
+        self.banks = banks
+        self.open_row = [CLOSED] * banks
+        self.waiting: tuple[list[list[Request]], list[list[Request]]] = (
+            [[] for _ in range(banks)], [[] for _ in range(banks)],
+        )  # fmt: skip
+        self.held = [0, 0]
+        self.slots: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
+        self.active: list[Request] = []
+        self.active_in = [0] * banks
+        self.column_slot = (0, banks)
+        self.activate_slot, self.precharge_slot = 2 * banks, 3 * banks
+
+    def enter(self, request: Request) -> None:
+        """Take a request in; it gets a slot where it is the first to want it."""
+        _, bank, row, _, _, _, _, kind = request
+        self.waiting[kind][bank].append(request)
+        self.held[kind] += 1
+        at = self.open_row[bank]
+        if at == row:
+            slot = self.column_slot[kind] + bank
+        elif at == CLOSED:
+            slot = self.activate_slot + bank
+        elif self.active_in[bank]:
+            return
+        else:
+            slot = self.precharge_slot + bank
+        self.slots[kind].setdefault(slot, request)
+
+    def leave(self, request: Request) -> None:
+        """Take out a request that hit its open row."""
+        bank, kind = request[BANK], request[KIND]
+        queue, slots = self.waiting[kind][bank], self.slots[kind]
+        queue.remove(request)
+        self.held[kind] -= 1
+        slot = self.column_slot[kind] + bank
+        for other in queue:
+            if other[ROW] == request[ROW]:
+                slots[slot] = other
+                return
+        del slots[slot]
+
+    def retire(self, request: Request) -> None:
+        """Take out an active request; those that want another row of its bank may close its row now."""
+        self.active.remove(request)
+        bank = request[BANK]
+        self.active_in[bank] -= 1
+        if not self.active_in[bank]:
+            self._sort(bank)
+
+    def activate(self, request: Request) -> None:
+        """Open the row of a request, which waits for nobody else from now on."""
+        bank = request[BANK]
+        if request in self.active:
+            self.active.remove(request)
+            self.active_in[bank] -= 1
+        else:
+            self.waiting[request[KIND]][bank].remove(request)
+            self.held[request[KIND]] -= 1
+        self.active.append(request)
+        self.active_in[bank] += 1
+        self.open_row[bank] = request[ROW]
+        self._sort(bank)
+
+    def close(self, bank: int) -> None:
+        """Close the row of a bank."""
+        self.open_row[bank] = CLOSED
+        self._sort(bank)
+
+    def _sort(self, bank: int) -> None:
+        for kind in (READ, WRITE):
+            slots, queue = self.slots[kind], self.waiting[kind][bank]
+            column = self.column_slot[kind] + bank
+            slots.pop(column, None)
+            slots.pop(self.activate_slot + bank, None)
+            slots.pop(self.precharge_slot + bank, None)
+            if queue:
+                self._fill(slots, queue, bank, column)
+
+    def _fill(self, slots: dict[int, Request], queue: list[Request], bank: int, column: int) -> None:
+        at = self.open_row[bank]
+        if at == CLOSED:
+            slots[self.activate_slot + bank] = queue[0]
+            return
+        hit = next((request for request in queue if request[ROW] == at), None)
+        if hit is not None:
+            slots[column] = hit
+        if not self.active_in[bank]:
+            miss = next((request for request in queue if request[ROW] != at), None)
+            if miss is not None:
+                slots[self.precharge_slot + bank] = miss
+

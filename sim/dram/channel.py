@@ -1,0 +1,351 @@
+"""A channel and its controller: first-ready, first-come-first-served over banks, jumping from command to command.
+
+The rules are those of Ramulator 2.1's controller (CMU-SAFARI, 2026), to which results are equal: in each clock, the
+oldest ready request among those whose row was opened for them (active); else maintenance that is due; else, with
+none due, the oldest ready command of the queue that is served, reads or writes. A precharge waits while a request
+is active in its bank. Writes are served above the high watermark or while no read waits, reads again below the low
+watermark. Nothing happens between two commands, so the clock jumps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sim.dram.bank import ARRIVAL, BANK, BURST, CLOSED, COLUMN, KIND, NUMBER, READ, ROW, TRANSFER, WRITE, Banks, Request
+from sim.dram.counters import Counters
+from sim.dram.device import Device
+from sim.dram.hierarchy import Hierarchy
+from sim.dram.stream import Stream
+from sim.dram.timing import NEVER, SHIFT, Timing
+from sim.dram.waits import Waits
+
+Logged = tuple[int, int, int, int, int]
+"""Clock, command, node of its scope, row, column."""
+
+
+class Channel:
+    """One channel: its banks, queues, timing and what it counted."""
+
+    def __init__(self, device: Device, per_clock: int = 1, log: list[Logged] | None = None) -> None:
+        """Make an idle channel that takes up to `per_clock` requests a clock; commands are appended to `log`."""
+        spec = device.spec
+        self.tree = Hierarchy(spec.levels, [1, *(device.counts[level] for level in spec.levels[1:])])
+        gaps = [(name, gap, spec.clocks(gap.latency)) for name, gap in spec.constraints.items()]
+        self.timing = Timing(self.tree, spec.commands, gaps)
+        self.banks = Banks(self.tree.banks)
+        self.counters = Counters()
+        self.clock = 0
+        self.streams: deque[Stream] = deque()
+        self.log = log
+        self._per_clock = per_clock
+        self._room = (spec.read_queue, spec.write_queue)
+        self._high, self._low = spec.write_high * spec.write_queue, spec.write_low * spec.write_queue
+        self._serving = READ
+        self._arrived = 0
+        self._buffered: set[int] = set()
+        self._conflicts: set[int] = set()
+        self._commands = {name: i for i, name in enumerate(spec.commands)}
+        self._latency = (device.read_latency, device.write_latency)
+        self._bind()
+        self.waits = Waits(device, self.tree, self.timing)
+        self._orders: deque[tuple[int, int]] = deque()
+        self._interval, self._refresh_command, self._refresh_next = 0, -1, 0
+        self.next_refresh = NEVER
+        self._prepare_refresh(device)
+        self._cap = spec.row_cap if spec.row_policy == "closed" else NEVER
+        self._accesses = [0] * self.tree.banks
+        self._capped: set[int] = set()
+
+    def _bind(self) -> None:
+        number, lookup = self._commands, self.timing.lookup
+        self._slot_commands = [number[name] for name in ("RD", "WR", "ACT", "PREpb")]
+        self._look = [each for command in self._slot_commands for each in lookup[command]]
+        self._floor = [0] * len(self._look)
+
+    def _prepare_refresh(self, device: Device) -> None:
+        mode = device.spec.refresh
+        if mode == "off":
+            return
+        name, interval = ("REFab", "tREFI") if mode == "all_bank" else ("REFpb", "tREFIpb")
+        self._refresh_command = self._commands[name]
+        self._interval = self.next_refresh = device.timing(interval)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits: no stream, no queue, no active request, no maintenance."""
+        banks = self.banks
+        return not (self.streams or banks.held[READ] or banks.held[WRITE] or banks.active or self._orders)
+
+    def advance(self, until: int) -> None:
+        """Carry out all that happens up to and in clock `until`."""
+        while self.clock < until:
+            self.step(until)
+
+    def step(self, until: int) -> None:
+        """Go on to the next command, or as far as nothing can happen, but not beyond `until`."""
+        clock = self.clock
+        arrival = self._take(clock) if self.streams else NEVER
+        now = clock + 1
+        if now == self.next_refresh:
+            self._order_refresh()
+        limit = min(until, self.next_refresh - 1, arrival)
+        if self._capped:
+            limit = self._order_closing(now, limit)
+        self._issue_next(now, limit)
+
+    def _take(self, clock: int) -> int:
+        """Let requests into the queues at `clock`; return the next clock at which more could come."""
+        streams = self.streams
+        for _ in range(self._per_clock):
+            for _ in range(len(streams)):
+                stream = streams[0]
+                taken = stream.since <= clock and self._enter(stream, clock)
+                if taken and stream.at == len(stream.banks):
+                    streams.popleft()
+                else:
+                    streams.rotate(-1)
+                if taken:
+                    break
+            else:
+                break
+        return min((self._next_arrival(stream, clock) for stream in streams), default=NEVER)
+
+    def _next_arrival(self, stream: Stream, clock: int) -> int:
+        if stream.since > clock:
+            return stream.since
+        kind = stream.writes[stream.at]
+        room = self.banks.held[kind] < self._room[kind] or stream.bursts[stream.at] in self._buffered
+        return clock + 1 if room else NEVER
+
+    def _enter(self, stream: Stream, clock: int) -> bool:
+        """Take the next request of a stream into its queue; return False where that is full."""
+        at = stream.at
+        kind, burst = stream.writes[at], stream.bursts[at]
+        if burst in self._buffered:
+            self._answer(stream, clock)
+        elif self.banks.held[kind] == self._room[kind]:
+            return False
+        else:
+            self.banks.enter((self._arrived, stream.banks[at], stream.rows[at], stream.columns[at], clock,
+                              stream.transfer, burst, int(kind)))  # fmt: skip
+            self._arrived += 1
+            if kind:
+                self._buffered.add(burst)
+        stream.at = at + 1
+        return True
+
+    def _answer(self, stream: Stream, clock: int) -> None:
+        """Serve a request whose burst waits to be written from the write queue."""
+        if stream.writes[stream.at]:
+            self.counters.merged += 1
+        else:
+            self.counters.forwarded += 1
+        stream.transfer.serve(clock + 1)
+
+    def _issue_next(self, now: int, limit: int) -> None:
+        """Issue the command that comes first from `now` to `limit`; without one, let the time pass."""
+        clock, request, slot = self._pick_active(now, limit + 1)
+        if self._orders:
+            due = self._order_clock(now)
+            if due < clock:
+                self.clock = due
+                self._carry_out()
+                return
+        elif clock != now:
+            clock, request, slot = self._pick_waiting(now, clock, request, slot)
+        if request is None:
+            self.clock = limit
+        else:
+            self.clock = clock
+            self._issue(request, slot, clock)
+
+    def _pick_active(self, now: int, before: int) -> tuple[int, Request | None, int]:
+        """Return when the first active request can go on, which one, and to what slot, if `before` that clock."""
+        banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
+        best, found, where = before, None, -1
+        for request in banks.active:
+            slot = self._slot(request)
+            if floor[slot] > best:
+                continue
+            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            if clock < now:
+                clock = now
+            if clock < best or (clock == best and found is not None and request[ARRIVAL] < found[ARRIVAL]):
+                best, found, where = clock, request, slot
+        return best, found, where
+
+    def _slot(self, request: Request) -> int:
+        """Return the slot of an active request: its column, unless an auto-precharge closed its row."""
+        banks, bank = self.banks, request[BANK]
+        at = banks.open_row[bank]
+        if at == request[ROW]:
+            return banks.column_slot[request[KIND]] + bank
+        return (banks.activate_slot if at == CLOSED else banks.precharge_slot) + bank
+
+    def _pick_waiting(
+        self, now: int, best: int, found: Request | None, where: int
+    ) -> tuple[int, Request | None, int]:
+        """Return the oldest of the requests in the served queue that are ready first, if before clock `best`."""
+        self._choose_queue()
+        ready, floor, look = self.timing.ready, self._floor, self._look
+        oldest = -1
+        for slot, request in self.banks.slots[self._serving].items():
+            if floor[slot] > best:
+                continue
+            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            if clock < now:
+                clock = now
+            if clock < best or (clock == best and request[NUMBER] < oldest):
+                best, found, where, oldest = clock, request, slot, request[NUMBER]
+        return best, found, where
+
+    def _choose_queue(self) -> None:
+        reads, writes = self.banks.held
+        if self._serving == READ:
+            if writes > self._high or not reads:
+                self._serving = WRITE
+        elif writes < self._low and reads:
+            self._serving = READ
+
+    def _issue(self, request: Request, slot: int, clock: int) -> None:
+        kind = slot // self.banks.banks
+        if kind <= WRITE:
+            self._access(request, slot, clock)
+        elif slot < self.banks.precharge_slot:
+            self._activate(request, slot, clock)
+        else:
+            self._precharge(request, slot, clock)
+
+    def _access(self, request: Request, slot: int, clock: int) -> None:
+        """Issue the read or write of a request; it is served."""
+        banks, bank, kind = self.banks, request[BANK], request[KIND]
+        self.waits.access(request, max(self._look[slot](self.timing.ready)), clock)
+        if banks.active_in[bank] and request in banks.active:
+            banks.retire(request)
+        else:
+            self._count_row(request, "row_hits")
+            banks.leave(request)
+            if kind:
+                self._buffered.discard(request[BURST])
+        command = self._slot_commands[kind]
+        if self._cap != NEVER:
+            command = self._count_access(bank, kind)
+        self.timing.issue(command, bank, clock)
+        if self.log is not None:
+            self.log.append((clock, command, bank, request[ROW], request[COLUMN]))
+        request[TRANSFER].serve(clock + self._latency[kind])
+        if kind:
+            self.counters.writes += 1
+        else:
+            self.counters.reads += 1
+
+    def _activate(self, request: Request, slot: int, clock: int) -> None:
+        bank = request[BANK]
+        self.waits.activate(request, max(self._look[slot](self.timing.ready)), clock)
+        self._count_row(request, "row_misses")
+        self.banks.activate(request)
+        if request[KIND]:
+            self._buffered.discard(request[BURST])
+        self.counters.activates += 1
+        self._put(self._slot_commands[2], bank, clock, request)
+
+    def _precharge(self, request: Request, slot: int, clock: int) -> None:
+        bank = request[BANK]
+        self.waits.precharge(bank, max(self._look[slot](self.timing.ready)), clock)
+        self._count_row(request, "row_conflicts")
+        self._conflicts.add(request[NUMBER])
+        self.banks.close(bank)
+        self.waits.close(bank, clock)
+        self._reset(bank)
+        self.counters.precharges += 1
+        self._put(self._slot_commands[3], bank, clock, request)
+
+    def _put(self, command: int, node: int, clock: int, request: Request | None = None) -> None:
+        self.timing.issue(command, node, clock)
+        if self.log is not None:
+            row, column = (request[ROW], request[COLUMN]) if request is not None else (-1, -1)
+            self.log.append((clock, command, node, row, column))
+
+    def _count_row(self, request: Request, outcome: str) -> None:
+        """Count the outcome of a request at its first command, and at no later one."""
+        number = request[NUMBER]
+        if number in self._conflicts:
+            if outcome != "row_conflicts":
+                self._conflicts.discard(number)
+        else:
+            setattr(self.counters, outcome, getattr(self.counters, outcome) + 1)
+
+    def _order_refresh(self) -> None:
+        """Put the refresh that is due in front of all that waits."""
+        command = self._refresh_command
+        nodes = self.tree.nodes[self.timing.scopes[command]]
+        if self.timing.scopes[command] == len(self.tree.levels) - 1:
+            self._orders.append((command, self._refresh_next))
+            self._refresh_next = (self._refresh_next + 1) % nodes
+        else:
+            self._orders.extend((command, node) for node in range(nodes))
+        self.next_refresh += self._interval
+
+    def _next_order(self) -> tuple[int, int, bool]:
+        """Return the command that the first order needs next, its node, and whether an active request holds it."""
+        command, node = self._orders[0]
+        banks = self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1)
+        if command == self._slot_commands[3]:
+            return command, node, bool(self.banks.active_in[node])
+        if all(self.banks.open_row[bank] == CLOSED for bank in banks):
+            return command, node, False
+        close = self._slot_commands[3] if len(banks) == 1 else self._commands["PREab"]
+        return close, node, any(self.banks.active_in[bank] for bank in banks)
+
+    def _order_clock(self, now: int) -> int:
+        command, node, held = self._next_order()
+        return NEVER if held else max(now, self.timing.when(command, node) >> SHIFT)
+
+    def _carry_out(self) -> None:
+        """Issue the next command of the first order."""
+        command, node, _ = self._next_order()
+        clock = self.clock
+        if command == self._refresh_command:
+            self.counters.refreshes += 1
+            self.waits.refresh(self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1))
+        else:
+            self._close_all(command, node, clock)
+        if command == self._orders[0][0]:
+            self._orders.popleft()
+        self._put(command, node, clock)
+
+    def _close_all(self, command: int, node: int, clock: int) -> None:
+        self.counters.precharges += 1
+        for bank in self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1):
+            self.waits.close(bank, clock)
+            self.banks.close(bank)
+            self._reset(bank)
+
+    def _order_closing(self, now: int, limit: int) -> int:
+        """Order the precharge of rows that had their accesses; return up to where no other becomes due."""
+        for bank in sorted(self._capped):
+            clock = self.timing.when(self._slot_commands[3], bank) >> SHIFT
+            if clock <= now:
+                self._orders.append((self._slot_commands[3], bank))
+                self._capped.discard(bank)
+            else:
+                limit = min(limit, clock - 1)
+        return limit
+
+    def _count_access(self, bank: int, kind: int) -> int:
+        """Return the command of an access under the closed policy: with auto-precharge once the row had its share."""
+        auto = self._commands["WRA" if kind else "RDA"]
+        if self._accesses[bank] >= self._cap and self.timing.when(auto, bank) >> SHIFT <= self.clock:
+            self.banks.close(bank)
+            self.waits.close(bank, self.clock)
+            self._reset(bank)
+            self.counters.auto_precharges += 1
+            return auto
+        self._accesses[bank] += 1
+        if self._accesses[bank] == max(1, self._cap):
+            self._capped.add(bank)
+        return self._slot_commands[kind]
+
+    def _reset(self, bank: int) -> None:
+        self._accesses[bank] = 0
+        self._capped.discard(bank)

@@ -1,0 +1,32 @@
+"""What a channel counts while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass
+class Counters:
+    """Commands and row outcomes of a channel, or of several added up; `waits`: clocks of data buses by cause."""
+
+    reads: int = 0
+    writes: int = 0
+    forwarded: int = 0
+    merged: int = 0
+    activates: int = 0
+    precharges: int = 0
+    auto_precharges: int = 0
+    refreshes: int = 0
+    row_hits: int = 0
+    row_misses: int = 0
+    row_conflicts: int = 0
+    open_clocks: int = 0
+    waits: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Counters) -> None:
+        """Add the counts of `other`."""
+        for each in fields(self):
+            if each.name != "waits":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        for cause, clocks in other.waits.items():
+            self.waits[cause] = self.waits.get(cause, 0) + clocks

@@ -1,0 +1,258 @@
+"""A DRAM device as it stands in its file: strict, every timing with its source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from sim import units
+from sim.errors import unknown
+from sim.expressions import evaluate
+from sim.yamlfile import Strict
+
+LEVELS = ("Channel", "PseudoChannel", "Rank", "Sid", "BankGroup", "Bank")
+"""Levels that a hierarchy may have, from the whole channel to the bank."""
+
+FIELDS = (*LEVELS, "Row", "Column")
+"""Fields of an address."""
+
+OVERRIDE = "override"
+"""Source of a figure that stands without one."""
+
+ORDERED = (
+    ("tRC", ("tRAS", "tRP")), ("tRAS", ("tRCD",)), ("tRAS", ("tRCDRD",)), ("tFAW", ("tRRD_S",)),
+    ("tREFI", ("tRFC",)), ("tCCD_L", ("tCCD_S",)), ("tCCD_S", ("BL",)),
+)  # fmt: skip
+"""Parameters that must not be less than the sum of others."""
+
+Level = Literal["Channel", "PseudoChannel", "Rank", "Sid", "BankGroup", "Bank"]
+FieldName = Literal["Channel", "PseudoChannel", "Rank", "Sid", "BankGroup", "Bank", "Row", "Column"]
+
+
+def _quantity(dimension: str, scale: int = 1) -> tuple[Any, Any]:
+    def parse(text: object) -> float:
+        value = float(units.parse(dimension, text) * scale)
+        if value <= 0:
+            raise ValueError(f"{dimension} '{text}' must be greater than zero")
+        return value
+
+    example = units.EXAMPLES[dimension]
+    note = f"number and unit, as in '{example}'"
+    return BeforeValidator(parse), WithJsonSchema({"type": "string", "description": note, "examples": [example]})
+
+
+def _positive_bytes(text: object) -> int:
+    value = units.parse_whole("size", text)
+    if value <= 0 or value & (value - 1):
+        raise ValueError(f"size '{text}' must be a power of two")
+    return value
+
+
+def _sourced(value: object) -> object:
+    return {"cycles": value, "source": OVERRIDE} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _fields(value: object) -> object:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+Count = Annotated[int, Field(gt=0)]
+Picojoules = Annotated[float, *_quantity("energy")]
+Picoseconds = Annotated[float, *_quantity("time", 10**12)]
+Volts = Annotated[float, *_quantity("voltage")]
+
+
+class Source(Strict):
+    """Where figures come from; `derived` is the formula where they are not as published."""
+
+    text: str
+    derived: str | None = None
+
+
+class Parameter(Strict):
+    """A timing parameter in clocks of the device, and the name of its source."""
+
+    cycles: int = Field(ge=0)
+    source: str = OVERRIDE
+
+
+class Command(Strict):
+    """What a command does to the banks in its scope, and how it occupies the command bus."""
+
+    does: Literal["activate", "activate_first", "precharge", "read", "write", "refresh", "sync"]
+    scope: Level
+    cycles: Count = Field(1, description="clocks on the command bus")
+    bus: Literal["row", "column"] | None = Field(None, description="its own bus, where there are two")
+    precharges: bool = Field(False, description="closes the row by itself")
+
+
+class Constraint(Strict):
+    """At least `latency` clocks from a preceding command to a following one, within one node of `level`.
+
+    With `window` n, the gap is to the n-th last preceding command; with `sibling`, the following command goes
+    to another node of that level (a switch between ranks).
+    """
+
+    level: Level
+    preceding: Annotated[list[str], Field(min_length=1)]
+    following: Annotated[list[str], Field(min_length=1)]
+    latency: str = Field(description="sum of timing parameters")
+    window: Count = 1
+    sibling: bool = False
+
+
+class Currents(Strict):
+    """Currents of one device in mA (Micron TN-40-07 names), devices side by side, supply voltage."""
+
+    VDD: Volts
+    devices: float = Field(gt=0, description="devices that serve one burst together")
+    IDD0: float = Field(gt=0)
+    IDD2N: float = Field(gt=0)
+    IDD3N: float = Field(gt=0)
+    IDD4R: float = Field(gt=0)
+    IDD4W: float = Field(gt=0)
+    IDD5AB: float = Field(gt=0)
+    source: str
+
+
+class Event(Strict):
+    """Energy of one event in pJ, its source, and the formula where it is not as published."""
+
+    value: Picojoules
+    source: str
+    derived: str | None = None
+
+
+class Power(Strict):
+    """Standby power of one channel in W, its source."""
+
+    value: Annotated[float, *_quantity("power")]
+    source: str
+    derived: str | None = None
+
+
+class Events(Strict):
+    """Energy by event: an activation, a bit read and written, a refresh; standby power where it is known."""
+
+    read: Event = Field(description="per bit")
+    write: Event = Field(description="per bit")
+    activate: Event | None = Field(None, description="per activation, with its precharge")
+    refresh: Event | None = Field(None, description="per refresh command")
+    standby: Power | None = Field(None, description="per channel")
+
+
+class Specification(Strict):
+    """A DRAM device and the policies of its controller, as one file says it."""
+
+    name: str
+    description: str
+    validated: str = Field(description="against what, and how closely")
+    standard: str
+    levels: Annotated[list[Level], Field(min_length=2)]
+    commands: dict[str, Command]
+    constraints: dict[str, Constraint]
+    sources: dict[str, Source]
+    timing: dict[str, Annotated[Parameter, BeforeValidator(_sourced)]]
+    tCK: Picoseconds = Field(description="one clock, in which all timing counts")
+    read_latency: str = Field(description="clocks from a read command to its last data")
+    write_latency: str = Field(description="clocks from a write command to its last data")
+    burst: Annotated[int, BeforeValidator(_positive_bytes), _quantity("size")[1]] = Field(
+        description="bytes of one access"
+    )
+    organization: dict[FieldName, Count] = Field(description="how many of each in the next larger; bursts of a row")
+    mapping: Annotated[list[FieldName], BeforeValidator(_fields)] = Field(
+        description="fields of an address from the most to the least significant bits"
+    )
+    rounding: int = Field(0, ge=0, description="clocks that parts rounded up one by one may exceed their whole by")
+    half_clocks: bool = Field(False, description="a clock is half a CK; only precharges use its falling edge")
+    channels: Count = Field(1, description="channels side by side, each with its own controller")
+    refresh: Literal["all_bank", "per_bank", "off"] = "all_bank"
+    row_policy: Literal["open", "closed"] = Field("open", description="closed: rows close after row_cap accesses")
+    row_cap: int = Field(4, ge=0, description="accesses after which a closed policy closes a row; 0: every access")
+    read_queue: Count = Field(32, description="requests that the controller holds, reads")
+    write_queue: Count = Field(32, description="requests that the controller holds, writes")
+    write_high: float = Field(0.8, gt=0, le=1, description="part of the write queue above which writes drain")
+    write_low: float = Field(0.2, ge=0, le=1, description="part of the write queue below which reads go on")
+    energy: Literal["currents", "events"] = Field("currents", description="from currents, or by cost of event")
+    currents: Currents | None = None
+    events: Events | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Specification:
+        for check in (self._check_levels, self._check_mapping, self._check_sources, self._check_constraints,
+                      self._check_timing, self._check_policies):  # fmt: skip
+            check()
+        return self
+
+    def _check_levels(self) -> None:
+        if self.levels[0] != "Channel" or self.levels[-1] != "Bank":
+            raise ValueError("the levels must go from Channel to Bank")
+        wanted = [*self.levels[1:], "Row", "Column"]
+        if set(self.organization) != set(wanted):
+            raise ValueError(f"the organization must give exactly {', '.join(wanted)}; channels have their own key")
+        for name, count in (*self.organization.items(), ("channels", self.channels)):
+            if count & (count - 1):
+                raise ValueError(f"{name} must be a power of two, not {count}")
+
+    def _check_mapping(self) -> None:
+        wanted = [*self.levels[1:], "Row", "Column"]
+        repeated = sorted({name for name in self.mapping if self.mapping.count(name) > 1})
+        missing = [name for name in wanted if name not in self.mapping]
+        strange = [name for name in self.mapping if name not in (*wanted, "Channel")]
+        told = f"; it needs each of {', '.join(wanted)} once"
+        for what, names in (("repeats", repeated), ("misses", missing), ("has no use for", strange)):
+            if names:
+                raise ValueError(f"the mapping {what} {', '.join(names)}{told}")
+
+    def _check_sources(self) -> None:
+        cited = {name: p.source for name, p in self.timing.items()}
+        if self.currents is not None:
+            cited["currents"] = self.currents.source
+        for part in self.events.model_dump(exclude_none=True) if self.events is not None else ():
+            cited[f"events.{part}"] = getattr(self.events, part).source
+        for key, source in cited.items():
+            if source != OVERRIDE and source not in self.sources:
+                raise ValueError(f"{key}: {unknown('source', source, self.sources)}")
+
+    def _check_constraints(self) -> None:
+        for latency in (self.read_latency, self.write_latency):
+            self.clocks(latency)
+        for name, constraint in self.constraints.items():
+            if constraint.level not in self.levels:
+                raise ValueError(f"constraint {name}: {unknown('level', constraint.level, self.levels)}")
+            for command in (*constraint.preceding, *constraint.following):
+                if command not in self.commands:
+                    raise ValueError(f"constraint {name}: {unknown('command', command, self.commands)}")
+            try:
+                self.clocks(constraint.latency)
+            except ValueError as error:
+                raise ValueError(f"constraint {name}: {error}") from None
+
+    def _check_timing(self) -> None:
+        for whole, parts in ORDERED:
+            if all(name in self.timing for name in (whole, *parts)):
+                cycles, least = self.timing[whole].cycles, sum(self.timing[name].cycles for name in parts)
+                if cycles + self.rounding < least:
+                    told = f"{' + '.join(parts)} = {least}"
+                    raise ValueError(f"timing contradicts itself: {whole} = {cycles} < {told} clocks")
+        for name in ("BL", "CL", "CWL", "tREFI"):
+            if name in self.timing and self.timing[name].cycles == 0:
+                raise ValueError(f"timing {name} must be greater than zero")
+
+    def _check_policies(self) -> None:
+        if self.write_low > self.write_high:
+            raise ValueError(f"write_low ({self.write_low}) must not be above write_high ({self.write_high})")
+        if getattr(self, self.energy) is None:
+            there = [name for name in ("currents", "events") if getattr(self, name) is not None]
+            told = f"there is: {', '.join(there) or 'none'}"
+            raise ValueError(f"energy by {self.energy} needs the key {self.energy}; {told}")
+        if self.refresh == "per_bank" and ("REFpb" not in self.commands or "tREFIpb" not in self.timing):
+            raise ValueError(f"{self.standard} has no refresh by bank here; choose from: all_bank, off")
+
+    def clocks(self, latency: str) -> int:
+        """Return what a sum of timing parameters comes to; ValueError where one of its names is none."""
+        value = evaluate(f"={latency}", {name: p.cycles for name, p in self.timing.items()})
+        if not isinstance(value, int):
+            raise ValueError(f"'{latency}' is no whole number of clocks")
+        return value
