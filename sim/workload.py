@@ -74,6 +74,8 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
     document, of_layers, wrong = _override(document, overrides)
     values = _params(document, problems)
     inputs = _inputs(document, values, problems)
+    if None in values.values():
+        raise ConfigError(*in_order(problems))  # it would be said again of every layer
     root = Scope(values=values, inputs=tuple(inputs))
     expansion = Expansion(document, root, of_layers)
     wiring = Wiring(expansion.layers, inputs)
@@ -137,7 +139,8 @@ def _inputs(document: Document, values: Mapping[str, Any], problems: list[Proble
     shapes: dict[str, Shape] = {}
     for name, written in document.data["inputs"].items():
         try:
-            shapes[name] = _shape(resolve(written, values))
+            sizes = resolve(written, values)
+            shapes[name] = () if None in sizes and None in values.values() else _shape(sizes)
         except ValueError as error:
             problems.append(document.problem(("inputs", name), str(error)))
             shapes[name] = ()

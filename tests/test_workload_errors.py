@@ -263,6 +263,14 @@ def test_wrong_inputs_and_params(tmp_path: Path) -> None:
     ]
 
 
+def test_a_param_that_must_be_given_is_told_once(tmp_path: Path) -> None:
+    text = net("name: a, op: linear, features: =n", head="params: {n: null}", inputs="x: [2, =n]")
+    assert told(tmp_path, text) == ["net.yaml:2: params.n: has no value: give it one with --set n=..."]
+    assert told(tmp_path, net("name: a, op: relu", inputs="x: [2, null]")) == [
+        "net.yaml:2: inputs.x: expected positive integers, not None in [2, None]"
+    ]
+
+
 def test_the_first_layer_of_several_inputs_must_say_which(tmp_path: Path) -> None:
     lines = told(tmp_path, net("name: a, op: relu", inputs="x: [1, 3], y: [2, 3]"))
     assert lines == ["net.yaml:5: layers[0]: 'a' needs 'in': there is no layer before it"]

@@ -23,7 +23,8 @@ class Report:
     """What an import made: the text of the file, what a reader must know of it, and what it holds.
 
     `kind` says whether it is a workload or an arch; `out` is where it was written, None for nowhere.
-    `counts` of a workload: layers, products, depthwise, rounded_up and macs; of an arch: keys, not_modelled.
+    `counts` of a workload: layers, products, depthwise, rounded_up and, but for templates, macs; of an arch:
+    keys, not_modelled.
     """
 
     kind: Literal["workload", "arch"]

@@ -34,6 +34,8 @@ _SPELLINGS = {
     "sparsity": r"sparsity(ratio)?",
     "M": "m", "N": "n", "K": "k",
 }  # fmt: skip
+Size = int | str
+"""A positive number, or the capital letter that stands for one in a template."""
 _MOST_EXTRAS = 3  # second stride, batch, sparsity
 
 
@@ -43,7 +45,7 @@ class Row:
 
     line: int
     name: str
-    sizes: dict[str, int]
+    sizes: dict[str, Size]
     sparsity: str = ""
 
 
@@ -84,6 +86,10 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
 def _known(title: str) -> str:
     letters = re.sub(r"[^a-z]", "", title.lower())
     return next((column for column, pattern in _SPELLINGS.items() if re.fullmatch(pattern, letters)), "")
+
+
+def _is_size(cell: str) -> bool:
+    return re.fullmatch(r"[0-9]+", cell) is not None and int(cell) > 0
 
 
 def _titled(columns: Sequence[str]) -> str:
@@ -145,6 +151,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
 
     def row(self, line: int, written: list[str]) -> Row | None:
         """Return the layer in a row; None for a heading or a comment, or where something is wrong with it."""
@@ -157,6 +164,7 @@ class _Reader:
         before = len(self.problems)
         if not name:
             self._wrong(line, "layer name", "expected a name, not an empty cell")
+        cells = self._repair(line, name, cells)
         cells += [""] * (len(self.columns) - len(cells))
         sizes = {c: self._size(line, c, cell) for c, cell in zip(self.columns, cells, strict=False)}
         sparsity = ""
@@ -175,9 +183,20 @@ class _Reader:
     def _wrong(self, line: int, column: str, message: str) -> None:
         self.problems.append(Problem(message, self.file, line, column))
 
-    def _size(self, line: int, column: str, cell: str) -> int:
-        if re.fullmatch(r"[0-9]+", cell) and int(cell) > 0:
+    def _repair(self, line: int, name: str, cells: list[str]) -> list[str]:
+        """Return the cells of a row, in which a comma may have slipped behind its space, as SCALE-Sim ships some."""
+        written = " ".join(cells).split()
+        slipped = "" in cells[: len(self.columns)] and any(" " in cell for cell in cells)
+        if not slipped or len(written) != len(self.columns) or not all(map(_is_size, written)):
+            return cells
+        self.repaired.append(f"'{name}' (line {line}) as {', '.join(written)}")
+        return written
+
+    def _size(self, line: int, column: str, cell: str) -> Size:
+        if _is_size(cell):
             return int(cell)
+        if re.fullmatch(r"[A-Z]", cell) and not column.startswith("stride"):
+            return cell
         shown = f"'{cell}'" if cell else "an empty cell"
         self._wrong(line, column, f"expected a positive integer, not {shown}")
         return 0
@@ -202,12 +221,16 @@ class _Reader:
         kept, _, of = cell.partition(":")
         return "" if kept == of or not of else cell
 
-    def _fits(self, line: int, sizes: Mapping[str, int]) -> None:
+    def _fits(self, line: int, sizes: Mapping[str, Size]) -> None:
         for axis in ("height", "width"):
             taps, size = sizes[f"filter {axis}"], sizes[f"IFMAP {axis}"]
-            if taps > size:
+            stride = sizes.get("stride width", sizes["stride"]) if axis == "width" else sizes["stride"]
+            if isinstance(taps, int) and isinstance(size, int) and taps > size:
                 way_out = "SCALE-Sim knows no padding, so add it to the IFMAP"
                 self._wrong(line, f"filter {axis}", f"{taps} is larger than the IFMAP {axis}, {size}; {way_out}")
+            if stride != 1 and not all(isinstance(each, int) for each in (taps, size, stride)):
+                message = f"must be 1 where a size is a letter, not {stride}: rounding depends on the value"
+                self._wrong(line, "stride", message)
 
     def remarks(self) -> list[str]:
         """Return what a reader must know of how the file was read."""
@@ -215,6 +238,7 @@ class _Reader:
         by_place = [f"'{title}' as {column}" for title, column in named if _known(title) != column]
         found = (
             ("Columns read by their place", by_place),
+            ("Rows with a misplaced comma, read", self.repaired),
             ("Rows that are headings and no layers", self.headings),
             ("Cells behind the known columns, ignored", self.ignored),
         )
