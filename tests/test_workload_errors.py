@@ -267,7 +267,7 @@ def test_a_param_that_must_be_given_is_told_once(tmp_path: Path) -> None:
     text = net("name: a, op: linear, features: =n", head="params: {n: null}", inputs="x: [2, =n]")
     assert told(tmp_path, text) == ["net.yaml:2: params.n: has no value: give it one with --set n=..."]
     assert told(tmp_path, net("name: a, op: relu", inputs="x: [2, null]")) == [
-        "net.yaml:2: inputs.x: expected positive integers, not None in [2, None]"
+        "net.yaml:3: inputs.x: expected positive integers, not None in [2, None]"
     ]
 
 
