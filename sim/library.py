@@ -8,10 +8,10 @@ from sim.errors import ConfigError, Problem, unknown
 
 _HERE = Path(__file__).resolve().parent
 SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy",
-           "dram": "arch_configs/dram"}  # fmt: skip
+           "dram": "arch_configs/dram", "graph": "workloads/graphs"}  # fmt: skip
 """Kind of file to its folder below the library root."""
 WORDS = {"arch": "arch", "workload": "workload", "energy": "energy table",
-         "dram": "DRAM device"}  # fmt: skip
+         "dram": "DRAM device", "graph": "graph"}  # fmt: skip
 """What errors call each kind of file."""
 
 
@@ -22,8 +22,10 @@ def root() -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Return the names of all bundled files of `kind`, sorted."""
-    return sorted(path.stem for path in (root() / SHELVES[kind]).glob("*.yaml"))
+    """Return the names of all bundled files of `kind`, sorted; graphs stand in folders, which are part of the name."""
+    shelf = root() / SHELVES[kind]
+    found = shelf.rglob("*.yaml") if kind == "graph" else shelf.glob("*.yaml")
+    return sorted(path.relative_to(shelf).with_suffix("").as_posix() for path in found)
 
 
 def find(kind: str, name: str, beside: Path | None = None) -> Path:
@@ -31,11 +33,12 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
 
     Raises ConfigError with the nearest name where there is none.
     """
-    looks_like_path = "/" in name or name.endswith((".yaml", ".yml"))
+    looks_like_path = name.endswith((".yaml", ".yml")) or ("/" in name and kind != "graph")
     candidates = [Path(name)] if looks_like_path else []
     if beside is not None:
         candidates += [beside / name, beside / f"{name}.yaml"]
     if not looks_like_path:
+        candidates += [Path(name)] if "/" in name else []
         candidates.append(root() / SHELVES[kind] / f"{name}.yaml")
     for candidate in candidates:
         if candidate.exists() and (looks_like_path or candidate.is_file()):

@@ -33,12 +33,13 @@ CATALOGUES: dict[str, Callable[[], Entries]] = {
     "ops": _ops,
     "dataflows": lambda: {name: DATAFLOWS[name].title for name in DATAFLOWS},
     "energy": lambda: _files("energy", "about"),
+    "graphs": lambda: _files("graph", "title"),
 }
 """Each kind of thing that can be listed, to what is there."""
 
 
 def catalogue(kind: str) -> Entries:
-    """Return the names of `kind` (archs, workloads, ops, dataflows, energy), each with a line on what it is.
+    """Return the names of `kind` (archs, workloads, ops, dataflows, energy, graphs), each with a line on what it is.
 
     Raises ConfigError for any other kind.
     """

@@ -1,0 +1,1 @@
+"""Streaming dataflow: units and bounded FIFOs, simulated exactly, sized, and their deadlocks named."""

@@ -1,0 +1,181 @@
+"""A streaming graph as data: units that fire, and the bounded channels between them. No time passes here.
+
+A unit fires again and again, through `phases`, the whole list `repeat` times. In a firing it carries out the
+operations of its phase in order, each blocking: it takes tokens (`pop`; `read` waits for the token and leaves its
+slot taken, `free` gives the oldest such slot back, as a replay buffer does), then pushes tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+Verb = Literal["pop", "read", "free", "push"]
+TAKES: tuple[Verb, ...] = ("pop", "read")
+FREES: tuple[Verb, ...] = ("pop", "free")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A FIFO between two units.
+
+    `depth`: tokens it holds, those still in the pipeline of its producer included; None is unbounded.
+    `bits`: width of a token. `initial`: tokens in it at cycle 0. `send`, `credit`: cycles from a push to the
+    earliest pop, and from a pop to the slot's next use.
+    """
+
+    name: str
+    depth: int | None = 2
+    bits: int = 32
+    initial: int = 0
+    send: int = 1
+    credit: int = 1
+
+
+@dataclass(frozen=True)
+class Op:
+    """One blocking operation of a firing on a channel."""
+
+    verb: Verb
+    channel: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`count` firings that do the same `ops`, each `interval` cycles after the one before."""
+
+    count: int
+    ops: tuple[Op, ...]
+    interval: int = 1
+
+    @classmethod
+    def of(cls, count: int, pops: Iterable[str] = (), pushes: Iterable[str] = (), *, reads: Iterable[str] = (),
+           frees: Iterable[str] = (), interval: int = 1) -> Phase:  # fmt: skip
+        """Return the phase that takes from `pops` and `reads`, then frees, then pushes, each in the order given."""
+        named: tuple[tuple[Verb, Iterable[str]], ...] = (
+            ("pop", pops), ("read", reads), ("free", frees), ("push", pushes),
+        )  # fmt: skip
+        return cls(count, tuple(Op(verb, channel) for verb, names in named for channel in names), interval)
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """How a unit moves its tokens through a memory port: `sizes` are the tokens of each of its bursts, in order."""
+
+    port: str
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Hardware that fires: its kind, pipeline latency in cycles, and what each firing does.
+
+    `holds`: words that it keeps of a channel in a buffer of its own, which add to that channel's depth.
+    `bursts`: the transfers on a memory port in which its firings happen, for a reader or writer. `behaviour`
+    computes values, and the number of outputs where that depends on values (`sim.streaming.values`).
+    """
+
+    name: str
+    kind: str
+    phases: tuple[Phase, ...]
+    repeat: int = 1
+    latency: int = 1
+    holds: Mapping[str, int] = field(default_factory=dict)
+    bursts: Bursts | None = None
+    behaviour: Any = None
+
+    @cached_property
+    def firings(self) -> int:
+        """Firings in the whole run."""
+        return self.repeat * sum(phase.count for phase in self.phases)
+
+    @cached_property
+    def busy(self) -> int:
+        """Cycles of its firings, each with its interval: what the whole run takes it without waiting."""
+        return self.repeat * sum(phase.count * phase.interval for phase in self.phases)
+
+    def channels(self, *verbs: Verb) -> tuple[str, ...]:
+        """Return the channels on which it does any of `verbs`, in order of first use."""
+        return tuple(dict.fromkeys(op.channel for p in self.phases for op in p.ops if op.verb in verbs))
+
+    def tokens(self, channel: str, *verbs: Verb) -> int:
+        """Return how often the whole run does any of `verbs` on `channel`."""
+        each = sum(p.count * sum(op.channel == channel and op.verb in verbs for op in p.ops) for p in self.phases)
+        return each * self.repeat
+
+
+@dataclass(frozen=True)
+class Port:
+    """A memory port that units share, one burst at a time, first come first served (ties: order of the units).
+
+    `read_latency`, `write_latency`: cycles from a request to its first beat. `outstanding`: bursts of one unit that
+    may be requested and not over. One beat a cycle.
+    """
+
+    name: str
+    read_latency: int = 12
+    write_latency: int = 7
+    outstanding: int = 16
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Units and channels by name, in the order in which they were written; `ports` are the memories they share."""
+
+    name: str
+    units: Mapping[str, Unit]
+    channels: Mapping[str, Channel]
+    ports: Mapping[str, Port] = field(default_factory=dict)
+    title: str = ""
+    digest: str = ""
+    clock_hz: int = 10**9
+
+    @classmethod
+    def of(cls, name: str, units: Iterable[Unit], channels: Iterable[Channel], ports: Iterable[Port] = ()) -> Graph:
+        """Return the graph of these parts, in this order."""
+        return cls(name, {u.name: u for u in units}, {c.name: c for c in channels}, {p.name: p for p in ports})
+
+    @cached_property
+    def producer(self) -> dict[str, str]:
+        """The unit that pushes into each channel."""
+        return {channel: unit.name for unit in self.units.values() for channel in unit.channels("push")}
+
+    @cached_property
+    def consumer(self) -> dict[str, str]:
+        """The unit that takes from each channel."""
+        return {channel: unit.name for unit in self.units.values() for channel in unit.channels(*TAKES)}
+
+    @cached_property
+    def tokens(self) -> dict[str, int]:
+        """The tokens that pass through each channel in the whole run."""
+        return {name: self.units[unit].tokens(name, "push") for name, unit in self.producer.items()}
+
+    def capacity(self, channel: str) -> int | None:
+        """Return the tokens that `channel` holds with the buffer of its consumer; None where it is unbounded."""
+        depth = self.channels[channel].depth
+        return None if depth is None else depth + self.units[self.consumer[channel]].holds.get(channel, 0)
+
+    def with_depths(self, depths: Mapping[str, int | None]) -> Graph:
+        """Return the graph with these depths; channels that are not named keep theirs."""
+        changed = {name: replace(self.channels[name], depth=depth) for name, depth in depths.items()}
+        return replace(self, channels={**self.channels, **changed})
+
+    def edges(self) -> Iterator[tuple[str, str, Channel]]:
+        """Yield (producer, consumer, channel) for every channel."""
+        for channel in self.channels.values():
+            yield self.producer[channel.name], self.consumer[channel.name], channel
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The units, each after those it takes from as far as loops allow, ties by the order they were written in."""
+        waiting = {name: set[str]() for name in self.units}
+        for producer, consumer, channel in self.edges():
+            if not channel.initial and producer != consumer:
+                waiting[consumer].add(producer)
+        done: dict[str, None] = {}
+        while len(done) < len(waiting):
+            rest = [name for name in waiting if name not in done]
+            done[next((name for name in rest if waiting[name] <= done.keys()), rest[0])] = None
+        return tuple(done)

@@ -1,0 +1,131 @@
+"""What a streaming run found, frozen, in the words of the accounting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sim.streaming.deadlock import Deadlock
+from sim.streaming.graph import Graph
+from sim.streaming.net import Net
+from sim.streaming.outcome import Outcome
+from sim.version import __version__
+
+SCHEMA = "tiletick.stream/1"
+CAUSES = (
+    "compute", "fill", "drain", "wait_input", "wait_weight", "wait_output_space", "wait_dependency", "idle",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """A unit: its `firings` in the whole run, every cycle by cause, and the share in which it computes.
+
+    `compute` are the intervals of its firings, `wait_input` and `wait_output_space` its waits for tokens and for
+    slots, `idle` the cycles after its end.
+    """
+
+    kind: str
+    firings: int
+    cycles: Mapping[str, int]
+    utilization: float
+
+
+@dataclass(frozen=True)
+class ChannelResult:
+    """A channel: `depth` in tokens (None: unbounded), `bits` of a token, and what passed through.
+
+    `peak_occupancy`: most tokens in it at the end of a cycle, those in the pipeline of its producer and those in
+    the buffer of its consumer included. `stall_cycles` = `full_cycles` (the producer waits for a slot) +
+    `empty_cycles` (the consumer waits for a token).
+    """
+
+    producer: str
+    consumer: str
+    depth: int | None
+    bits: int
+    tokens: int
+    peak_occupancy: int
+    stall_cycles: int
+    full_cycles: int
+    empty_cycles: int
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """A run of a streaming graph. `cycles`: end of the last unit, None in a deadlock; `stopped_at`: the last activity.
+
+    `deadlock` says who is blocked, and why; `engine` which of the two found it (they agree).
+    """
+
+    graph: str
+    clock_hz: int
+    cycles: int | None
+    stopped_at: int
+    engine: str
+    units: Mapping[str, UnitResult]
+    channels: Mapping[str, ChannelResult]
+    deadlock: Deadlock | None
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, graph: Graph, found: Outcome, deadlock: Deadlock | None, overrides: Mapping[str, Any]) -> StreamResult:
+        """Return the result of an outcome of `graph`."""
+        net = Net.of(graph)
+        return cls(
+            graph=graph.name, clock_hz=graph.clock_hz, cycles=None if deadlock else found.cycles,
+            stopped_at=found.cycles, engine=found.engine,
+            units={unit.name: _unit(net, found, index) for index, unit in enumerate(net.units)},
+            channels={name: _channel(graph, found, index) for index, name in enumerate(net.channels)},
+            deadlock=deadlock,
+            provenance={"version": __version__, "graph_sha256": graph.digest, "overrides": dict(overrides)},
+        )  # fmt: skip
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of all channels at their depth; None where one is unbounded."""
+        sizes = [None if c.depth is None else c.depth * c.bits for c in self.channels.values()]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as `stream --json` prints it."""
+        return {
+            "schema": SCHEMA, "graph": self.graph, "clock_hz": self.clock_hz, "cycles": self.cycles,
+            "seconds": None if self.cycles is None else self.cycles / self.clock_hz,
+            "stopped_at": self.stopped_at, "engine": self.engine,
+            "units": {name: asdict(unit) for name, unit in self.units.items()},
+            "channels": {name: asdict(channel) for name, channel in self.channels.items()},
+            "memory_bits": {
+                "capacity": self.bits,
+                "peak": sum(c.peak_occupancy * c.bits for c in self.channels.values()),
+            },
+            "deadlock": None if self.deadlock is None else [asdict(item) for item in self.deadlock.blocked],
+            "explanation": None if self.deadlock is None else self.deadlock.to_dict(),
+            "provenance": dict(self.provenance),
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """Return the result as JSON text; equal runs give equal bytes."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
+
+def _unit(net: Net, found: Outcome, index: int) -> UnitResult:
+    unit, total = net.units[index], found.cycles
+    empty = sum(found.empty[c] for c, consumer in enumerate(net.consumer) if consumer == index)
+    full = sum(found.full[c] for c, producer in enumerate(net.producer) if producer == index)
+    compute = found.times[index] - empty - full
+    cycles = dict.fromkeys(CAUSES, 0) | {
+        "compute": compute, "wait_input": empty, "wait_output_space": full, "idle": total - found.times[index],
+    }  # fmt: skip
+    return UnitResult(unit.kind, unit.firings, cycles, compute / total if total else 0.0)
+
+
+def _channel(graph: Graph, found: Outcome, index: int) -> ChannelResult:
+    channel = list(graph.channels.values())[index]
+    full, empty = found.full[index], found.empty[index]
+    return ChannelResult(
+        graph.producer[channel.name], graph.consumer[channel.name], channel.depth, channel.bits, found.pushed[index],
+        found.peak[index], full + empty, full, empty,
+    )  # fmt: skip

@@ -1,0 +1,191 @@
+"""The vectorized engine: rows of firings at a time in max-plus numpy, and rows that recur are not replayed.
+
+A row is a part of the run in which every unit goes through its phases a fixed number of times, so that every channel
+holds as many tokens after it as before. A time in a row depends on earlier times of the row and on those before it,
+never on later rows, and no time depends on itself: so the equations of a row have one solution, and a guess that
+satisfies them all *is* the solution. The guess is the row before, shifted. Where it does not settle in a few rounds,
+the run-to-block engine carries the row out. The first row is always its own: if that ends, no later row can block,
+as every channel is then as full as at the start (Lee and Messerschmitt, Synchronous Data Flow, 1987).
+
+After a row only the relative times of the units, of the tokens left and of the slots not yet free matter. When they
+are those of an earlier row, all that follows repeats with the same shift, and the rest is arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from sim.streaming import blocking
+from sim.streaming.blocking import Window
+from sim.streaming.history import Stream
+from sim.streaming.net import Net
+from sim.streaming.outcome import Outcome
+from sim.streaming.scan import Evaluation, Scan, scan_of
+
+FIRINGS = 64
+"""Firings that the busiest unit should have in a row: below, numpy calls cost more than they save."""
+FEWEST_ROWS = 3
+ROUNDS = 4
+"""Evaluations of each unit, on average, before a row is given to the run-to-block engine."""
+
+
+def run(net: Net, fast_forward: bool = True, firings: int = FIRINGS) -> Outcome | None:
+    """Return what comes out of the whole run; without `fast_forward` every row is worked out, `firings` long or more.
+
+    None where the run does not fall into rows, or its first row blocks: both are for the run-to-block engine.
+    """
+    iterations = net.iterations
+    block = -(-firings * iterations // max(unit.firings for unit in net.units))
+    rows, rest = divmod(iterations, block)
+    if rows < FEWEST_ROWS:
+        return None
+    repeats = [unit.repeat // iterations for unit in net.units]
+    scans = [scan_of(net, unit, repeat * block) for unit, repeat in enumerate(repeats)]
+    if None in scans:
+        return None
+    engine = Rows(net, [scan for scan in scans if scan is not None], [tokens // iterations for tokens in net.tokens])
+    engine.resize(block)
+    if not engine.replay([repeat * block for repeat in repeats]):
+        return None
+    seen: dict[bytes, Mark] = {}
+    while engine.done < rows:
+        if fast_forward:
+            engine.skip(seen, rows)
+        if engine.done < rows and not engine.settle():
+            engine.replay([repeat * block for repeat in repeats])
+    if rest:
+        engine.resize(rest)
+        engine.replay([repeat * rest for repeat in repeats])
+    return engine.outcome()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where the run stood when a state was first seen: rows done, the cycle, and what channels had waited."""
+
+    done: int
+    cycle: int
+    full: tuple[int, ...]
+    empty: tuple[int, ...]
+
+
+class Rows:
+    """A run that goes on row by row. `tokens`: how many pass through each channel in an iteration."""
+
+    def __init__(self, net: Net, scans: Sequence[Scan], tokens: Sequence[int]) -> None:
+        self.net, self.scans, self.tokens = net, scans, tokens
+        self.streams: list[Stream] = []
+        self.times, self.gained = [0] * len(net.units), [0] * len(net.units)
+        self.full: Sequence[int] = (0,) * len(net.channels)
+        self.empty: Sequence[int] = self.full
+        self.done = 0
+
+    def resize(self, block: int) -> None:
+        """Let the rows from here on be `block` iterations long; the first size is the largest."""
+        if not self.streams:
+            self.streams = [Stream(self.net, c, tokens * block) for c, tokens in enumerate(self.tokens)]
+        for stream, tokens in zip(self.streams, self.tokens, strict=True):
+            stream.row = tokens * block
+
+    def replay(self, repeats: Sequence[int]) -> bool:
+        """Carry the next row out with the run-to-block engine; return whether it came to its end."""
+        ready = [deque(stream.carried.tolist()) for stream in self.streams]
+        window = Window(list(self.times), ready, [deque(stream.credits().tolist()) for stream in self.streams])
+        blocking.run(self.net, window, repeats)
+        if window.blocked:
+            return False
+        for channel, stream in enumerate(self.streams):
+            stream.set_freed(np.frombuffer(window.freed[channel], np.int64))
+            stream.set_arrived(np.frombuffer(window.arrived[channel], np.int64))
+            stream.observe(np.frombuffer(window.pushed[channel], np.int64))
+        self._end(window.times, window.full, window.empty)
+        return True
+
+    def settle(self) -> bool:
+        """Find the next row from a guess; return False, with nothing done, where it does not settle soon."""
+        self._guess()
+        found: dict[int, Evaluation] = {}
+        dirty, left = set(self.net.order), ROUNDS * len(self.net.order)
+        while dirty:
+            for unit in self.net.order:
+                if unit in dirty:
+                    dirty.remove(unit)
+                    left -= 1
+                    found[unit] = self.scans[unit].evaluate(self.times[unit], self.streams)
+                    dirty |= self._put(found[unit])
+            if left < 0:
+                return False
+        self._accept(found)
+        return True
+
+    def _guess(self) -> None:
+        """Shift the row before by what each unit gained in it; the first row began empty, so take the least gain."""
+        least = min(self.gained)
+        gained = [least] * len(self.gained) if self.done == 1 else self.gained
+        for stream, producer, consumer in zip(self.streams, self.net.producer, self.net.consumer, strict=True):
+            stream.guess(gained[producer], gained[consumer])
+
+    def _put(self, found: Evaluation) -> set[int]:
+        """Put what a unit does into the streams and return the units that this concerns."""
+        readers = {self.net.consumer[c] for c, times in found.arrived.items() if self.streams[c].set_arrived(times)}
+        writers = {self.net.producer[c] for c, times in found.freed.items() if self.streams[c].set_freed(times)}
+        return readers | writers
+
+    def _accept(self, found: dict[int, Evaluation]) -> None:
+        full, empty = [0] * len(self.streams), [0] * len(self.streams)
+        for evaluation in found.values():
+            for (channel, is_full), cycles in evaluation.waited.items():
+                (full if is_full else empty)[channel] += cycles
+            for channel, pushed in evaluation.pushed.items():
+                self.streams[channel].observe(pushed)
+        self._end([found[unit].end for unit in range(len(self.times))], full, empty)
+
+    def _end(self, times: Sequence[int], full: Sequence[int], empty: Sequence[int]) -> None:
+        self.gained = [after - before for after, before in zip(times, self.times, strict=True)]
+        self.times = list(times)
+        self.full, self.empty = _sum(self.full, full), _sum(self.empty, empty)
+        for stream, producer in zip(self.streams, self.net.producer, strict=True):
+            stream.advance(times[producer])
+        self.done += 1
+
+    def skip(self, seen: dict[bytes, Mark], rows: int) -> None:
+        """Where this state was seen before, go on by whole periods as far as `rows` allows."""
+        here = Mark(self.done, self.times[0], tuple(self.full), tuple(self.empty))
+        mark = seen.setdefault(self._state(), here)
+        if mark is here:
+            return
+        periods = (rows - self.done) // (self.done - mark.done)
+        cycles = periods * (self.times[0] - mark.cycle)
+        self.times = [time + cycles for time in self.times]
+        for stream in self.streams:
+            stream.shift(cycles)
+        self.full = [now + periods * (now - then) for now, then in zip(self.full, mark.full, strict=True)]
+        self.empty = [now + periods * (now - then) for now, then in zip(self.empty, mark.empty, strict=True)]
+        self.done += periods * (self.done - mark.done)
+
+    def _state(self) -> bytes:
+        """Return a digest of all that later rows can feel, relative to the first unit's time."""
+        digest = blake2b((np.array(self.times, np.int64) - self.times[0]).tobytes(), digest_size=20)
+        for stream, producer in zip(self.streams, self.net.producer, strict=True):
+            live = stream.live(self.times[producer])
+            digest.update(len(live).to_bytes(8, "little"))
+            digest.update((live - self.times[0]).tobytes())
+            digest.update((stream.carried - self.times[0]).tobytes())
+        return digest.digest()
+
+    def outcome(self) -> Outcome:
+        """Return what the run came to."""
+        return Outcome(
+            times=tuple(self.times), full=tuple(self.full), empty=tuple(self.empty),
+            peak=tuple(stream.peak for stream in self.streams), pushed=self.net.tokens, freed=self.net.tokens,
+            blocked={}, engine="vectorized",
+        )  # fmt: skip
+
+
+def _sum(left: Sequence[int], right: Sequence[int]) -> list[int]:
+    return [a + b for a, b in zip(left, right, strict=True)]

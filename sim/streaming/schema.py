@@ -1,0 +1,233 @@
+"""Graph files: params, units by kind, channels, ports; with overrides, to a Graph that has passed every check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from sim import library, units
+from sim.errors import ConfigError, Problem, TiletickError, unknown
+from sim.expressions import evaluate
+from sim.streaming import checks
+from sim.streaming.graph import Channel, Graph, Port, Unit
+from sim.streaming.kinds import UNITS
+from sim.yamlfile import Document, Path_, Strict, check, in_order, read
+
+UNBOUNDED = "unbounded"
+SHIFT_REGISTER = 2
+"""Deepest FIFO that Vitis HLS builds as a shift register; a deeper one is a memory, a cycle slower to read."""
+
+
+class ChannelFile(Strict):
+    """A channel as its file says it.
+
+    `preset` is how the FIFO is built: `default` is ready to be read the cycle after the write and to be written the
+    cycle after the read; `hls` needs two cycles from write to read where it is deeper than a shift register
+    (LightningSim, Sarkar and Hao, FCCM 2023: FIFOs of Vitis HLS). `send` and `credit` say it in cycles.
+    """
+
+    depth: int | str = Field(2, description="tokens it holds, or 'unbounded'")
+    bits: int = Field(32, ge=1, description="width of a token")
+    initial: int = Field(0, ge=0, description="tokens in it at cycle 0")
+    preset: Literal["default", "hls"] = "default"
+    send: int | None = Field(None, ge=1, description="cycles from a push to the earliest pop")
+    credit: int | None = Field(None, ge=0, description="cycles from a pop to the next use of the slot")
+
+    @field_validator("depth", mode="before")
+    @classmethod
+    def _depth(cls, written: object) -> object:
+        if written != UNBOUNDED and (isinstance(written, bool) or not isinstance(written, int)):
+            raise ValueError(f"expected a number of tokens or '{UNBOUNDED}', not {written!r}")
+        return written
+
+    def build(self, name: str) -> Channel:
+        """Return the channel."""
+        depth = None if isinstance(self.depth, str) else self.depth
+        deep = depth is None or depth > SHIFT_REGISTER
+        send = self.send or (2 if self.preset == "hls" and deep else 1)
+        return Channel(name, depth, self.bits, self.initial, send, 1 if self.credit is None else self.credit)
+
+
+class PortFile(Strict):
+    """A memory port as its file says it; the defaults are those of AXI in Vitis HLS, as LightningSim models it."""
+
+    read_latency: int = Field(12, ge=0, description="cycles from a request to its first beat")
+    write_latency: int = Field(7, ge=0, description="the same of a write")
+    outstanding: int = Field(16, ge=1, description="bursts of one unit requested and not over")
+
+    def build(self, name: str) -> Port:
+        """Return the port."""
+        return Port(name, self.read_latency, self.write_latency, self.outstanding)
+
+
+class GraphFile(Strict):
+    """A graph's file; any value may be an expression of `params`. `channel` holds the defaults of all channels."""
+
+    name: str
+    title: str = ""
+    source: str = ""
+    clock: str = "1 GHz"
+    params: dict[str, Any] = Field({}, description="whole numbers by name; one may be an expression of those before it")
+    units: dict[str, dict[str, Any]] = Field(min_length=1)
+    channel: dict[str, Any] = {}
+    channels: dict[str, dict[str, Any]] = {}
+    ports: dict[str, dict[str, Any]] = {}
+
+    @field_validator("clock")
+    @classmethod
+    def _frequency(cls, written: str, info: ValidationInfo) -> str:
+        units.parse_whole("frequency", written)
+        return written
+
+
+def load(name_or_path: str, overrides: Mapping[str, object] = {}) -> Graph:
+    """Return the Graph in a file, found by name in the library or by path.
+
+    `overrides` sets a param (`n`), or a key of a unit, channel or port (`units.sum.latency`, `channels.b.depth`).
+    Raises ConfigError with every problem of the file, in order.
+    """
+    path = library.find("graph", name_or_path)
+    return build(read(path, library.shown(path)), overrides, path)
+
+
+def build(document: Document, overrides: Mapping[str, object] = {}, path: Path | None = None) -> Graph:
+    """Return the Graph that a document describes; ConfigError with every problem of it, in order."""
+    file, problems = check(GraphFile, document)
+    if file is None:
+        raise ConfigError(*in_order(problems))
+    if path is not None and file.name.rpartition("/")[2] != path.stem:
+        problems.append(document.problem(("name",), f"must end with the name of its file, '{path.stem}'"))
+    document = _override(document, overrides, problems)
+    file, again = check(GraphFile, document)
+    if file is None:
+        raise ConfigError(*in_order(again))
+    document = _resolved(document, problems)
+    if problems:
+        raise ConfigError(*in_order(problems))
+    built = _units(document, problems)
+    channels = _channels(document, built, problems)
+    ports = _parts(PortFile, document, "ports", problems)
+    if problems:
+        raise ConfigError(*in_order(problems))
+    graph = Graph(file.name, built, channels, ports, file.title, document.digest(),
+                  units.parse_whole("frequency", file.clock))  # fmt: skip
+    faults = [document.problem(_place(document, fault), fault.message) for fault in checks.faults(graph)]
+    if faults:
+        raise ConfigError(*in_order(list(dict.fromkeys(faults))))
+    return graph
+
+
+def _place(document: Document, fault: checks.Fault) -> Path_:
+    """Return where a fault stands: a channel without a key of its own has it from the defaults."""
+    own = fault.key in document.data.get("channels", {}).get(fault.name, {})
+    inherited = fault.part == "channels" and not own and fault.key in document.data.get("channel", {})
+    return ("channel", fault.key) if inherited else fault.place
+
+
+def _override(document: Document, overrides: Mapping[str, object], problems: list[Problem]) -> Document:
+    """Return the document with every override in it; those that name nothing are problems."""
+    params = document.data.get("params", {})
+    for key, value in overrides.items():
+        part, _, rest = key.partition(".")
+        name, _, inner = rest.partition(".")
+        if key.removeprefix("params.") in params:
+            document = document.with_override(("params", key.removeprefix("params.")), value)
+        elif part in ("units", "ports") and name in document.data.get(part, {}) and inner:
+            document = document.with_override((part, name, *inner.split(".")), value)
+        elif part == "channels" and inner:
+            document = document.with_override((part, name, inner), value)
+        elif part in ("channel", "clock") and "." not in rest:
+            document = document.with_override((part, rest) if rest else (part,), value)
+        elif part in ("units", "ports") and inner:
+            message = unknown(part.removesuffix("s"), name, document.data.get(part, {}))
+            problems.append(Problem(message, file=f"--set {key}"))
+        else:
+            choices = [*params, "units.NAME.KEY", "channels.NAME.KEY"]
+            problems.append(Problem(unknown("key", key, choices), file=f"--set {key}"))
+    return document
+
+
+def _resolved(document: Document, problems: list[Problem]) -> Document:
+    """Return the document with every expression computed; a param may use those before it."""
+    values: dict[str, Any] = {}
+    for key, written in document.data.get("params", {}).items():
+        values[key] = _value(document, ("params", key), written, values, problems)
+        if written is None:
+            problems.append(document.problem(("params", key), f"has no value: give it one with --set {key}=..."))
+        elif not isinstance(values[key], int) or isinstance(values[key], bool):
+            problems.append(document.problem(("params", key), f"expected a whole number, not {values[key]!r}"))
+    parts: dict[str, Any] = {
+        part: _value(document, (part,), document.data[part], values, problems)
+        for part in ("units", "channel", "channels", "ports")
+        if part in document.data
+    }
+    return Document(document.file, {**document.data, **parts, "params": values}, document.places)
+
+
+def _value(document: Document, path: Path_, written: Any, names: Mapping[str, Any], problems: list[Problem]) -> Any:
+    if isinstance(written, dict):
+        return {key: _value(document, (*path, key), value, names, problems) for key, value in written.items()}
+    if isinstance(written, list):
+        return [_value(document, (*path, i), value, names, problems) for i, value in enumerate(written)]
+    if isinstance(written, str) and written.startswith("="):
+        try:
+            return evaluate(written, names)
+        except ValueError as error:
+            problems.append(document.problem(path, str(error)))
+            return None
+    return written
+
+
+def _units(document: Document, problems: list[Problem]) -> dict[str, Unit]:
+    built: dict[str, Unit] = {}
+    for name, data in document.data["units"].items():
+        path = ("units", name)
+        if "kind" not in data:
+            problems.append(document.problem(path, "missing key 'kind'"))
+            continue
+        try:
+            model = UNITS[data["kind"]]
+        except TiletickError as error:
+            problems.append(document.problem((*path, "kind"), str(error)))
+            continue
+        unit, found = check(model, document, path)
+        problems += found
+        if unit is not None:
+            try:
+                built[name] = unit.build(name)
+            except ValueError as error:
+                problems.append(document.problem(path, str(error)))
+    return built
+
+
+def _channels(document: Document, built: Mapping[str, Unit], problems: list[Problem]) -> dict[str, Channel]:
+    """Return the channels that units name, in the order in which they push into them, then those of the file."""
+    named = [channel for unit in built.values() for channel in unit.channels("push")]
+    named += [channel for unit in built.values() for channel in unit.channels("pop", "read")]
+    written = document.data.get("channels", {})
+    defaults = document.data.get("channel", {})
+    problems += check(ChannelFile, document, ("channel",))[1] if defaults else []
+    if problems:
+        return {}
+    for name in written:
+        if name not in named:
+            problems.append(document.problem(("channels", name), unknown("channel", name, dict.fromkeys(named))))
+    laid = {name: {**defaults, **written.get(name, {})} for name in dict.fromkeys(named)}
+    whole = Document(document.file, {**document.data, "channels": laid}, document.places)
+    return _parts(ChannelFile, whole, "channels", problems)
+
+
+def _parts(model: Any, document: Document, part: str, problems: list[Problem]) -> dict[str, Any]:
+    """Return every entry of a part of the file, built; what is wrong with them goes to `problems`."""
+    return dict(_built(model, document, part, problems))
+
+
+def _built(model: Any, document: Document, part: str, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    for name in document.data.get(part, {}):
+        entry, found = check(model, document, (part, name))
+        problems += found
+        if entry is not None:
+            yield name, entry.build(name)

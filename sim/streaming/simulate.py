@@ -1,0 +1,44 @@
+"""A graph to its result: chooses the engine, names what it found, and explains a deadlock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sim.errors import ConfigError, Problem, unknown
+from sim.streaming import blocking, checks, rows
+from sim.streaming.deadlock import explain
+from sim.streaming.graph import Graph
+from sim.streaming.net import Net
+from sim.streaming.outcome import Outcome, of_window
+from sim.streaming.result import StreamResult
+from sim.streaming.schema import load
+
+ENGINES = ("auto", "vectorized", "run-to-block")
+
+
+def simulate(graph: Graph | str, overrides: Mapping[str, object] = {}, engine: str = "auto") -> StreamResult:
+    """Return what happens in `graph`, a Graph or the name or path of its file, with `overrides` in it.
+
+    `engine` is `auto`, or one of the two that give the same: `vectorized`, where the graph allows it, and
+    `run-to-block`. Raises ConfigError where the graph is wired wrongly.
+    """
+    if isinstance(graph, str):
+        graph = load(graph, overrides)
+    elif overrides:
+        raise ConfigError(Problem("overrides are for graphs by name or path; change a Graph with its own methods"))
+    checks.check(graph)
+    found = outcome(graph, engine)
+    return StreamResult.of(graph, found, explain(graph, found, outcome) if found.blocked else None, overrides)
+
+
+def outcome(graph: Graph, engine: str = "auto") -> Outcome:
+    """Return the bare outcome of a graph that has passed the checks."""
+    if engine not in ENGINES:
+        raise ConfigError(Problem(unknown("engine", engine, ENGINES)))
+    net = Net.of(graph)
+    found = None if engine == "run-to-block" else rows.run(net)
+    if found is None:
+        window = blocking.begin(net)
+        blocking.run(net, window, [unit.repeat for unit in net.units])
+        found = of_window(net, window)
+    return found

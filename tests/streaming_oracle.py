@@ -1,0 +1,147 @@
+"""The plain simpy implementation of the firing rule, oracle of the streaming engines; and random graphs.
+
+A channel is a store of tokens and a container of slots; a unit is a process that lives in simulated time. Nothing
+here knows of timestamps, rows or recurrence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import accumulate
+
+import simpy
+from hypothesis import strategies as st
+
+from sim.streaming.graph import Channel, Graph, Op, Phase, Unit
+
+
+@dataclass
+class Found:
+    """What the oracle saw: ends of units, waits and peaks of channels, and who never ended, at what."""
+
+    times: dict[str, int]
+    full: dict[str, int]
+    empty: dict[str, int]
+    peak: dict[str, int]
+    blocked: dict[str, tuple[str, str]]
+
+
+class Fifo:
+    """Tokens that can be taken, slots that can be filled, and the cycles at which slots were taken and given back."""
+
+    def __init__(self, env: simpy.Environment, channel: Channel, capacity: int | None) -> None:
+        self.env, self.channel = env, channel
+        self.tokens = simpy.Store(env)
+        self.tokens.items.extend(range(channel.initial))
+        self.slots = simpy.Container(env, init=10**9 if capacity is None else capacity - channel.initial)
+        self.taken: Counter[int] = Counter({0: channel.initial})
+        self.full = self.empty = 0
+
+    def later(self, cycles: int, act) -> None:
+        def process():
+            yield self.env.timeout(cycles)
+            act()
+
+        self.env.process(process())
+
+    def free(self) -> None:
+        self.taken[self.env.now + self.channel.credit] -= 1
+        self.later(self.channel.credit, lambda: self.slots.put(1))
+
+    @property
+    def peak(self) -> int:
+        return max(self.channel.initial, *accumulate(self.taken[cycle] for cycle in sorted(self.taken)))
+
+
+def oracle(graph: Graph) -> Found:
+    """Return what happens in `graph`, event by event."""
+    env = simpy.Environment()
+    fifos = {name: Fifo(env, channel, graph.capacity(name)) for name, channel in graph.channels.items()}
+    ends: dict[str, int] = {}
+    at: dict[str, tuple[str, str]] = {}
+
+    def unit(spec: Unit):
+        for _ in range(spec.repeat):
+            for phase in spec.phases:
+                for _ in range(phase.count):
+                    sampled = None
+                    for op in phase.ops:
+                        fifo, before = fifos[op.channel], env.now
+                        if op.verb == "free":
+                            fifo.free()
+                        elif op.verb == "push":
+                            sampled = env.now if sampled is None else sampled
+                            at[spec.name] = (op.channel, "full")
+                            yield fifo.slots.get(1)
+                            fifo.full += env.now - before
+                            fifo.taken[env.now] += 1
+                            ready = max(sampled + spec.latency, env.now + fifo.channel.send)
+                            fifo.later(ready - env.now, lambda fifo=fifo: fifo.tokens.put(0))
+                        else:
+                            at[spec.name] = (op.channel, "empty")
+                            yield fifo.tokens.get()
+                            fifo.empty += env.now - before
+                            if op.verb == "pop":
+                                fifo.free()
+                    yield env.timeout(phase.interval)
+        ends[spec.name] = env.now
+
+    for spec in graph.units.values():
+        env.process(unit(spec))
+    env.run()
+    names = graph.channels
+    return Found(
+        ends, {n: fifos[n].full for n in names}, {n: fifos[n].empty for n in names},
+        {n: fifos[n].peak for n in names}, {n: at[n] for n in graph.units if n not in ends},
+    )  # fmt: skip
+
+
+@st.composite
+def graphs(draw) -> Graph:
+    """A connected graph of up to six units, with rates, loops, replay buffers, shallow and unbounded channels."""
+    count, iterations = draw(st.integers(2, 5)), draw(st.integers(1, 8))
+    ends = [(draw(st.integers(0, i - 1)), i) for i in range(1, count)]
+    for _ in range(draw(st.integers(0, 3))):
+        ends.append((draw(st.integers(0, count - 1)), draw(st.integers(0, count - 1))))
+    tokens = [2 * draw(st.integers(1, 3)) for _ in ends]
+    channels = [draw(_channels(f"c{i}", tokens[i], b <= a)) for i, (a, b) in enumerate(ends)]
+    units = []
+    for index in range(count):
+        repeat = draw(st.sampled_from((1, 2)))
+        pops = {f"c{i}": tokens[i] // repeat for i, (_, b) in enumerate(ends) if b == index}
+        pushes = {f"c{i}": tokens[i] // repeat for i, (a, _) in enumerate(ends) if a == index}
+        units.append(draw(_units(f"u{index}", pops, pushes, repeat * iterations)))
+    return Graph.of("random", units, channels)
+
+
+@st.composite
+def _channels(draw, name: str, tokens: int, back: bool) -> Channel:
+    initial = draw(st.integers(1, 2 * tokens)) if back else draw(st.sampled_from((0, 0, 0, 1)))
+    depth = draw(st.one_of(st.none(), st.integers(max(1, initial), initial + 2 * tokens)))
+    return Channel(name, depth, 8, initial, draw(st.sampled_from((1, 1, 1, 2))), draw(st.sampled_from((1, 1, 0, 3))))
+
+
+@st.composite
+def _units(draw, name: str, pops: dict[str, int], pushes: dict[str, int], repeat: int) -> Unit:
+    firings = draw(st.integers(1, 6))
+    places = st.integers(0, firings - 1)
+    ops: list[list[list[Op]]] = [[[], [], []] for _ in range(firings)]
+    holds = {}
+    for channel, number in pops.items():
+        held = draw(st.booleans())
+        taken = sorted(draw(st.lists(places, min_size=number, max_size=number)))
+        for place in taken:
+            ops[place][0].append(Op("read" if held else "pop", channel))
+        if held:
+            delays = sorted(draw(st.lists(places, min_size=number, max_size=number)))
+            for place in map(max, taken, delays):
+                ops[place][1].append(Op("free", channel))
+            holds[channel] = draw(st.integers(0, number))
+    for channel, number in pushes.items():
+        for place in sorted(draw(st.lists(places, min_size=number, max_size=number))):
+            ops[place][2].append(Op("push", channel))
+    phases = tuple(
+        Phase(1, (*takes, *frees, *out), draw(st.integers(0, 3))) for takes, frees, out in ops
+    )  # fmt: skip
+    return Unit(name, "any", phases, repeat, draw(st.integers(0, 4)), holds)

@@ -1,0 +1,75 @@
+"""`tiletick stream`: what it prints, the JSON of the contract, and its exit status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sim import cli, library
+
+
+def stream(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    status = cli.main(["stream", *words])
+    return status, capsys.readouterr().out
+
+
+def test_json_has_the_keys_of_the_contract(capsys) -> None:
+    status, out = stream(capsys, "attention/naive", "--set", "n=32", "--set", "latency=2", "--json", "-")
+    result = json.loads(out)
+    assert (status, result["cycles"], result["deadlock"]) == (0, 1424, None)
+    assert set(result["channels"]) == set("qkvabsdo")
+    assert {"depth", "peak_occupancy", "stall_cycles"} <= set(result["channels"]["b"])
+    assert result["channels"]["b"]["depth"] == 34
+    for channel in result["channels"].values():
+        assert channel["stall_cycles"] == channel["full_cycles"] + channel["empty_cycles"]
+        assert 0 < channel["peak_occupancy"] <= channel["depth"]
+    assert stream(capsys, "attention/naive", "--set", "n=32", "--set", "latency=2", "--json", "-") == (0, out)
+
+
+def test_a_deadlock_exits_1_and_names_who_waits(capsys) -> None:
+    status, out = stream(capsys, "attention/naive", "--set", "long_depth=61", "--json", "-")
+    result = json.loads(out)
+    assert (status, result["cycles"], result["stopped_at"]) == (1, None, 65)
+    waits = {item["unit"]: (item["channel"], item["state"]) for item in result["deadlock"]}
+    assert waits == {
+        "q": ("q", "full"), "k": ("k", "full"), "v": ("v", "full"), "exp": ("b", "full"), "sum": ("a", "empty"),
+        "div": ("s", "empty"), "mv": ("d", "empty"), "sink": ("o", "empty"),
+    }  # fmt: skip
+    assert [item["unit"] for item in result["explanation"]["waiting_cycle"]] == ["exp", "div", "sum"]
+    assert result["explanation"]["smallest_change"] == {"b": 62}
+
+
+def test_text_tells_units_channels_and_totals(capsys) -> None:
+    status, out = stream(capsys, "attention/naive")
+    assert status == 0
+    assert "cycles  4,163 = 4.163 us at 1 GHz, to the end of the last unit" in out
+    assert "b        exp   div    4,096     66    66      0      2\n" in out
+
+
+def test_text_tells_a_deadlock(capsys) -> None:
+    status, out = stream(capsys, "attention/scaled", "--set", "n=16", "--set", "long_depth=13")
+    assert status == 1
+    assert "deadlock  nothing moves after cycle" in out
+    assert "Deadlock: each of these waits for the next, and the last for the first\n" in out
+    assert out.endswith("The smallest change that frees it: --set channels.b.depth=14 --set channels.f.depth=14\n")
+
+
+def test_graphs_are_listed_and_found_by_name_and_by_path(capsys) -> None:
+    assert cli.main(["list", "graphs"]) == 0
+    listed = capsys.readouterr().out
+    for name in library.names("graph"):
+        assert name in listed
+    path = library.root() / "workloads" / "graphs" / "attention" / "naive.yaml"
+    assert stream(capsys, str(path)) == stream(capsys, "attention/naive")
+
+
+def test_an_unknown_graph_is_told(capsys) -> None:
+    assert cli.main(["stream", "attention/niave"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("unknown graph 'attention/niave'; did you mean 'attention/naive'? choose from: ")
+
+
+@pytest.mark.parametrize("name", library.names("graph"))
+def test_every_bundled_graph_runs(name: str, capsys) -> None:
+    assert stream(capsys, name)[0] == 0
