@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from sim import textfile
 from sim.commands._options import add_set, overrides, width
 from sim.report.stream import stream_text
-from sim.result import write
 from sim.streaming.simulate import simulate
 
 DEADLOCKED = 1
@@ -28,6 +28,6 @@ def execute(options: Namespace) -> int:
     """Run the graph and put the result where the options say; return 1 for a deadlock, else 0."""
     result = simulate(options.graph, overrides(options.settings))
     if options.json not in (None, "-"):
-        write(options.json, result.to_json())
+        textfile.write(options.json, result.to_json())
     sys.stdout.write(result.to_json() if options.json == "-" else stream_text(result, width()))
     return DEADLOCKED if result.deadlock else 0

@@ -48,9 +48,8 @@ class Deadlock:
 def explain(graph: Graph, outcome: Outcome, run: Run) -> Deadlock:
     """Return the explanation of an outcome that is blocked; `run` tries changed graphs where they need ports."""
     net = Net.of(graph)
-    items = {
-        net.units[unit].name: _blocked(graph, net, outcome, unit, code) for unit, code in sorted(outcome.blocked.items())
-    }
+    waits = sorted(outcome.blocked.items())
+    items = {net.units[unit].name: _blocked(graph, net, outcome, unit, code) for unit, code in waits}
     ring = _ring(items)
     return Deadlock(tuple(items.values()), ring, _change(graph, ring, run))
 
