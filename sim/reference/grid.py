@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from sim.arch import Systolic
 from sim.reference.records import Fold, FoldEdges, Snapshot
 from sim.reference.registers import FIRST, LAST, USEFUL, VALID, Array, Pipeline, Words
+from sim.registry import Registry
 
 T = TypeVar("T")
 
@@ -76,6 +77,8 @@ class Exit:
 class Grid(ABC):
     """PEs, the registers around them and their controller, under one clock."""
 
+    on_rows: ClassVar[int] = 1
+    """Which axis of a fold's inputs lies on the rows of the array."""
     useful: Array
     """Which PEs did a multiply that counts at the last edge; boolean, shape (rows, cols)."""
     exit: Exit
@@ -104,6 +107,10 @@ class Grid(ABC):
     def finished(self) -> bool:
         """Whether the last output of the last fold has left."""
         return self.exit.finished == len(self.folds)
+
+
+GRIDS: Registry[type[Grid]] = Registry("register-level model", "sim.reference")
+"""Dataflow to the grid that executes it; each registers itself in its own file."""
 
 
 def stream(block: Array, lanes: int, dtype: np.dtype[Any]) -> Iterator[Words]:

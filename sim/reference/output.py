@@ -28,18 +28,21 @@ The controller reacts to marks and counters only:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sim.arch import Systolic
-from sim.reference.grid import Exit, Grid, Reader, stream
+from sim.reference.grid import GRIDS, Exit, Grid, Reader, stream
 from sim.reference.records import Fold, FoldEdges, Snapshot
 from sim.reference.registers import FIRST, LAST, USEFUL, VALID, Array, Pipeline, Skew, Words, value_of
 
 
+@GRIDS.register("os")
 class OutputStationary(Grid):
     """Sums grow in the PEs, inputs flow right, weights flow down."""
+
+    on_rows: ClassVar[int] = 0
 
     def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any]) -> None:
         super().__init__(array, folds, dtype)

@@ -10,14 +10,9 @@ import numpy as np
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import MappingError
-from sim.reference.grid import Grid
-from sim.reference.output import OutputStationary
+from sim.reference.grid import GRIDS, Grid
 from sim.reference.records import Fold, Product, Run, Snapshot
 from sim.reference.registers import Array
-from sim.reference.stationary import Stationary
-
-GRIDS: dict[str, type[Grid]] = {"ws": Stationary, "is": Stationary, "os": OutputStationary}
-"""Dataflow to the grid that executes it."""
 
 Watcher = Callable[[Snapshot], None]
 
@@ -103,7 +98,7 @@ def _grid_type(array: Systolic) -> type[Grid]:
         )
     if array.dataflow not in GRIDS:
         raise MappingError(
-            f"dataflow '{array.dataflow}' has no register-level model; there is one for: {', '.join(sorted(GRIDS))}"
+            f"dataflow '{array.dataflow}' has no register-level model; there is one for: {', '.join(GRIDS)}"
         )
     return GRIDS[array.dataflow]
 
@@ -115,7 +110,7 @@ def _check(array: Systolic, index: int, fold: Fold) -> None:
             f"fold {index}: blocks of shape {inputs} and {weights} have no matrix product; "
             "they must be (x, y) and (y, z), none of them 0"
         )
-    rows = inputs[0] if GRIDS[array.dataflow] is OutputStationary else inputs[1]
+    rows = inputs[GRIDS[array.dataflow].on_rows]
     if rows > array.rows or weights[1] > array.cols:
         raise MappingError(
             f"fold {index}: needs {rows} rows and {weights[1]} columns of the array, "

@@ -35,11 +35,13 @@ from typing import Any
 import numpy as np
 
 from sim.arch import Systolic
-from sim.reference.grid import Exit, Grid, Reader, stream
+from sim.reference.grid import GRIDS, Exit, Grid, Reader, stream
 from sim.reference.records import Fold, FoldEdges, Snapshot
 from sim.reference.registers import FIRST, LAST, USEFUL, Array, Pipeline, Skew, Words, push, value_of
 
 
+@GRIDS.register("is")
+@GRIDS.register("ws")
 class Stationary(Grid):
     """Weights wait in the PEs, inputs flow right, partial sums fall down."""
 
