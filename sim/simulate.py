@@ -14,11 +14,12 @@ from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.frontend import Read, Stage
 from sim.graph import Graph
-from sim.kernel import Contraction
+from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task, fuse_vector, lower
-from sim.mapper import Choice, Trials, search
+from sim.mapper import Choice, Trials, search, search_chunks
 from sim.notes import notes
-from sim.planner import Surroundings, plan_vector
+from sim.plan import Plan
+from sim.planner import Surroundings
 from sim.result import Result
 from sim.yamlfile import Document
 
@@ -154,6 +155,7 @@ class Stages:
     def all(self, progress: Progress | None) -> list[Stage]:
         """Return the stages of all layers, in order."""
         self.choices: dict[Any, Choice] = {}
+        self.chunked: dict[Any, Plan] = {}
         stages = []
         for index, task in enumerate(self.lowered.tasks):
             if progress:
@@ -173,10 +175,16 @@ class Stages:
                 plan = self._map(task.name, kernel, around).plan
             else:
                 work = fuse_vector(task, kernel, tuple(tensor not in self.lowered.kept for _, tensor in reads))
-                plan = plan_vector(work, self.chip, self.chip.unit_name(Vector), frozenset(on_chip))
+                plan = self._chunk(work, frozenset(on_chip))
             waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
             stages.append(Stage(plan, index, waits, task.writes))
         return stages
+
+    def _chunk(self, work: VectorWork, on_chip: frozenset[str]) -> Plan:
+        key = (replace(work, name=""), on_chip)
+        if key not in self.chunked:
+            self.chunked[key] = search_chunks(work, self.chip, self.chip.unit_name(Vector), on_chip)
+        return replace(self.chunked[key], name=work.name, kernel=work)
 
     def _map(self, layer: str, kernel: Contraction, around: Surroundings) -> Choice:
         wish = self.chip.mapping.of(layer)

@@ -26,13 +26,14 @@ from sim.mapper.candidates import (
     sizes,
     splits,
 )
+from sim.mapper.chunks import search_chunks
 from sim.mapper.table import Prices, Table, ranked
 from sim.mapper.trials import Bench, Trials, alone
 from sim.mapping import Mapping, Tiling, check
 from sim.plan import Plan
 from sim.planner import ALONE, Surroundings, plan_contraction
 
-__all__ = ["Choice", "Prices", "Trials", "search"]
+__all__ = ["Choice", "Prices", "Trials", "search", "search_chunks"]
 
 
 @dataclass(frozen=True)

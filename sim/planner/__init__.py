@@ -2,8 +2,9 @@
 
 from sim.planner.contraction import ALONE, Surroundings, plan_contraction
 from sim.planner.tiles import fold_count, tile_work
-from sim.planner.vector import input_bytes, plan_vector
+from sim.planner.vector import chunk_counts, input_bytes, plan_vector
 
 __all__ = [
-    "ALONE", "Surroundings", "fold_count", "input_bytes", "plan_contraction", "plan_vector", "tile_work",
+    "ALONE", "Surroundings", "chunk_counts", "fold_count", "input_bytes", "plan_contraction", "plan_vector",
+    "tile_work",
 ]  # fmt: skip

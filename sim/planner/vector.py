@@ -35,38 +35,51 @@ def input_bytes(work: VectorWork, arch: Arch) -> list[int]:
     return [arch.bytes_of(kind, count) for kind, count in zip(work.kinds, work.inputs, strict=True)]
 
 
-def plan_vector(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset()) -> Plan:
-    """Return the plan of vector work: chunks that fit beside each other, loaded, processed, stored.
+def plan_vector(
+    work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[str] = frozenset(), chunks: int | None = None
+) -> Plan:
+    """Return the plan of vector work in so many chunks (the fewest of `chunk_counts`), loaded, processed, stored.
 
-    Chunks are as equal as whole bytes allow. CapacityError where not even chunks of one byte fit.
+    Chunks are as equal as whole bytes allow.
     """
     chunk = _Chunk(work, arch, on_chip)
-    chunks = _chunk_count(work, arch, chunk.bytes) if arch.bounded else 1
+    count = chunks or chunk_counts(work, arch, on_chip)[0]
     body = [
-        Loop("m", stop - start, start, 1, tuple(chunk.steps(chunks, start)))
-        for start, stop in pairwise(sorted({0, chunks} | {chunks - total % chunks for total in chunk.totals}))
+        Loop("m", stop - start, start, 1, tuple(chunk.steps(count, start)))
+        for start, stop in pairwise(sorted({0, count} | {count - total % count for total in chunk.totals}))
     ]
     slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in chunk.bytes) if arch.bounded else ()
     return Plan(work.name, work, unit, tuple(body), slots)
 
 
-def _chunk_count(work: VectorWork, arch: Arch, totals: dict[str, int]) -> int:
-    """Return the fewest chunks with which the chunks of all operands fit, in all of their slots.
+def chunk_counts(work: VectorWork, arch: Arch, on_chip: frozenset[str] = frozenset()) -> list[int]:
+    """Return the numbers of chunks worth trying, the fewest first: powers of two, and one between each two.
 
-    There may be more chunks than outputs: a long reduction reads its input bit by bit.
+    They depend on capacities only through what fits, all slots of all operands beside each other. There may be
+    more chunks than outputs: a long reduction reads its input bit by bit. CapacityError where not even chunks
+    of one byte fit.
     """
-    chunks = 1
-    for name, buffer in arch.buffers.items():
-        held = [totals[operand] for operand in buffer.holds if operand in totals]
-        least = max(chunks, -(-sum(held) * buffer.slots // buffer.tile_capacity))
-        while (needed := sum(-(-size // least) for size in held) * buffer.slots) > buffer.tile_capacity:
-            if least >= max(held):
-                way_out = "enlarge the buffer or set its buffering to single"
-                place = f"buffer '{name}'"
-                raise CapacityError(f"{work.name}: a chunk of one byte", place, needed, buffer.tile_capacity, way_out)
-            least += 1
-        chunks = least
-    return chunks
+    totals = _Chunk(work, arch, on_chip).bytes
+    most = max(1, *totals.values())
+    steps = range(most.bit_length())
+    counts = sorted({1, most, *(1 << i for i in steps), *(3 << i for i in steps)})
+    fitting = [c for c in counts if c <= most and _overfull(totals, arch, c) is None]
+    if not fitting:
+        name, needed = _overfull(totals, arch, most) or ("", 0)
+        way_out = "enlarge the buffer or set its buffering to single"
+        there = arch.buffers[name].tile_capacity
+        raise CapacityError(f"{work.name}: a chunk of one byte", f"buffer '{name}'", needed, there, way_out)
+    return fitting
+
+
+def _overfull(totals: dict[str, int], arch: Arch, chunks: int) -> tuple[str, int] | None:
+    """Return the first buffer that so many chunks overfill, and the bytes that they need there."""
+    for name, buffer in arch.buffers.items() if arch.bounded else ():
+        held = sum(-(-totals[operand] // chunks) for operand in buffer.holds if operand in totals)
+        needed = held * min(buffer.slots, chunks)
+        if needed > buffer.tile_capacity:
+            return name, needed
+    return None
 
 
 @dataclass(frozen=True)
