@@ -167,8 +167,8 @@ class Book:
                 counts[key] = counts.get(key, 0) + amount
         if task.writes in lowered.kept:
             _merge_traffic(traffic, self._moved_to_keep(task))
-        if task.writes in lowered.cached:
-            traffic = _as_cache(traffic)
+        results = {kernel.result for kernel in task.kernels if isinstance(kernel, VectorWork)} or {"output"}
+        traffic = _renamed(traffic, "kv" if task.writes in lowered.cached else results.pop())
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
@@ -299,11 +299,11 @@ def _shares(chip: Arch, kernel: Kernel, operand: str, name: str, count: int) -> 
     return list(zip(kernel.kinds, shares, strict=True))
 
 
-def _as_cache(traffic: Traffic) -> Traffic:
-    """Return the traffic of a layer whose output joins the KV cache."""
+def _renamed(traffic: Traffic, result: str) -> Traffic:
+    """Return the traffic of a layer whose output is `result` in the accounts, as what joins a KV cache is "kv"."""
     return {
         memory: {
-            direction: {"kv" if operand == "output" else operand: count for operand, count in operands.items()}
+            direction: {result if operand == "output" else operand: count for operand, count in operands.items()}
             for direction, operands in directions.items()
         }
         for memory, directions in traffic.items()

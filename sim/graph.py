@@ -28,7 +28,7 @@ def _figure(value: Any) -> int | str:
     raise ValueError(f"expected a whole number, or a rounded one as '4.1 G', not {value}")
 
 
-_ROUNDED = re.compile(r"\d+(\.\d+)? [kMG]")
+_ROUNDED = re.compile(r"\d+(\.\d+)? [kMGT]")
 Figure = Annotated[int | str, PlainValidator(_figure)]
 
 
@@ -37,8 +37,10 @@ class Published(Strict):
 
     parameters: Figure | None = Field(None, description="trained parameters: exact, or rounded as 4.1 G")
     macs: Figure | None = Field(
-        None, description="multiply-accumulates of conv and linear layers: exact, or rounded as 4.1 G"
+        None, description="multiply-accumulates of conv, linear layers and attention: exact, or rounded as 4.1 G"
     )
+    macs_at: dict[str, Any] = Field({}, description="params at which the MACs are stated, where not the file's own")
+    kv_bytes_per_token: int | None = Field(None, description="growth of the KV cache with a token, in bf16")
     source: str = Field("", description="who states it")
 
 
@@ -144,6 +146,11 @@ class Graph:
     def cache_elements(self) -> int:
         """Elements that the KV cache grows by with every token of a sequence, over all layers."""
         return sum(node.op.cache_elements(node.input_shapes) for node in self.nodes)
+
+    @cached_property
+    def active_parameters(self) -> int:
+        """Trained parameters that one run reads: of a mixture of experts those with a token, of a table its rows."""
+        return sum(node.op.active_parameters(node.input_shapes) for node in self.expanded.nodes)
 
     def random_weights(self, seed: int = 0) -> Weights:
         """Return small integer weights (and state) for every layer that has any; the same seed, the same weights."""

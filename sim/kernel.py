@@ -179,6 +179,8 @@ class VectorWork:
     kinds: tuple[str, ...] = ()
     """What each input is in the accounts, "index" or "routing" for some; none: all are plain inputs."""
     kept: int = 0
+    result: str = "output"
+    """What the output is in the accounts."""
 
 
 Kernel = Contraction | VectorWork

@@ -36,10 +36,10 @@ class Task:
         return biases + sum(work.weights for work in self.epilogue)
 
     def kernel_reads(self, kernel: Kernel) -> tuple[tuple[str, str], ...]:
-        """Return what one kernel reads: the second activation of a product is its right operand."""
-        if isinstance(kernel, Contraction) and kernel.right_is != "weight" and len(self.reads) > 1:
-            return (self.reads[0], ("weight", self.reads[1][1]))
-        return self.reads
+        """Return what one kernel reads: all inputs but the first are the right operand of a product of activations."""
+        if isinstance(kernel, Contraction) and kernel.right_is != "weight":
+            return self.reads
+        return tuple(("input", tensor) for _, tensor in self.reads)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _uses(graph: Graph) -> Counter[str]:
 
 
 def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]) -> str:
-    reads = tuple(("input", source) for tensor in node.inputs for source in made_by[tensor])
+    operands = ("input", *("weight",) * (len(node.inputs) - 1))
+    reads = tuple((o, source) for o, tensor in zip(operands, node.inputs, strict=True) for source in made_by[tensor])
     elements = sum(prod(shape) for shape in node.output_shapes)
     tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, node.name, elements)
     return node.name

@@ -7,12 +7,17 @@ from pathlib import Path
 from sim.errors import ConfigError, Problem, unknown
 
 _HERE = Path(__file__).resolve().parent
-SHELVES = {"arch": "arch_configs", "workload": "workloads", "energy": "arch_configs/energy",
-           "dram": "arch_configs/dram", "graph": "workloads/graphs"}  # fmt: skip
+SHELVES = {
+    "arch": "arch_configs",
+    "workload": "workloads",
+    "energy": "arch_configs/energy",
+    "dram": "arch_configs/dram",
+    "graph": "workloads/graphs",
+    "routing": "workloads/routing",
+}
 """Kind of file to its folder below the library root."""
-WORDS = {"arch": "arch", "workload": "workload", "energy": "energy table",
-         "dram": "DRAM device", "graph": "graph"}  # fmt: skip
-"""What errors call each kind of file."""
+WORDS = {"energy": "energy table", "dram": "DRAM device", "routing": "histogram"}
+"""What errors call a kind of file that has another name."""
 
 
 def root() -> Path:
@@ -45,7 +50,7 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
             return candidate
     if looks_like_path:
         raise ConfigError(Problem("no such file", file=name))
-    raise ConfigError(Problem(unknown(WORDS[kind], name, names(kind)) + " (or give the path of a file)"))
+    raise ConfigError(Problem(unknown(WORDS.get(kind, kind), name, names(kind)) + " (or give the path of a file)"))
 
 
 def shown(path: Path) -> str:

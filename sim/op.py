@@ -47,8 +47,23 @@ class Op(Strict):
         """Return the shape of each tensor that is there from earlier steps and not trained, by name: a KV cache."""
         return {}
 
+    def constants(self, inputs: Sequence[Shape]) -> int:
+        """Return how many values it reads that are neither inputs nor trained, as a table of sines."""
+        return 0
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """Return how many trained parameters it reads: all, the rows that it looks up, or some of them often."""
+        return self.parameters(inputs)
+
+    def active_parameters(self, inputs: Sequence[Shape]) -> int:
+        """Return how many of its trained parameters a run needs."""
+        return min(self.gathered(inputs), self.parameters(inputs))
+
     def cached(self) -> tuple[int, ...]:
-        """Return which inputs join a cache that later steps read, so that they are always written to memory."""
+        """Return which inputs join a cache that later steps read, so that they are always written to memory.
+
+        Only operators that are kernels themselves are asked.
+        """
         return ()
 
     def cache_elements(self, inputs: Sequence[Shape]) -> int:
@@ -85,7 +100,8 @@ class Part:
     """One operator inside a compound one, and what it reads.
 
     `inputs` are those of the compound by index, or earlier parts by name (`route.1`: its second output). Its
-    weights are the compound's under `name.`; the compound's outputs are those of its last part.
+    weights are the compound's under `name.`, state that several parts share under its own name; the compound's
+    outputs are those of its last part.
     """
 
     name: str
@@ -136,8 +152,9 @@ class Compound(Op):
         """Return the outputs computed part by part: equal to `reference`, which knows no parts."""
         known: dict[int | str, Array] = dict(enumerate(inputs))
         made: tuple[Array, ...] = ()
-        for part in self.parts([array.shape for array in inputs]):
+        for part, read, _ in self.shapes([array.shape for array in inputs]):
             own = {n.removeprefix(f"{part.name}."): w for n, w in weights.items() if n.startswith(f"{part.name}.")}
+            own |= {name: weights[name] for name in part.op.state_shapes(read) if name in weights}
             made = part.op.reference([known[name] for name in part.inputs], own)
             known.update({part.name: made[0]} | {f"{part.name}.{i}": array for i, array in enumerate(made)})
         return made

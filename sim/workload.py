@@ -15,10 +15,11 @@ from sim import library
 from sim.blocks import Expansion, Layer, Scope, unknown_name
 from sim.errors import ConfigError, Problem, unknown
 from sim.expressions import resolve
+from sim.extends import read_extended
 from sim.graph import Graph, Node, NotModelled, Published
 from sim.op import Shape
 from sim.wiring import Wiring
-from sim.yamlfile import Document, Strict, check, in_order, read
+from sim.yamlfile import Document, Strict, check, in_order
 
 
 class Block(Strict):
@@ -38,6 +39,7 @@ class Workload(Strict):
     source: str = Field("", description="where the layers come from")
     published: Published = Field(Published(), description="what the totals are compared with")
     params: dict[str, Any] = Field({}, description="names for expressions, which --set may change; null: must be set")
+    choices: dict[str, list[Any]] = Field({}, description="the values that a param may take, where not all make sense")
     inputs: dict[str, list[Any]] = Field(description="input tensors and their shapes")
     blocks: dict[str, Block] = Field({}, description="groups of layers, by name")
     layers: list[dict[str, Any]] = Field(description="operators and blocks, in order")
@@ -56,7 +58,11 @@ def load(name_or_path: str, overrides: Mapping[str, object] = {}) -> Graph:
     Raises ConfigError with every problem of the file, in order.
     """
     path = library.find("workload", name_or_path)
-    return _graph(read(path, library.shown(path)), path, overrides)
+    return _graph(read_extended("workload", path, _OWN), path, overrides)
+
+
+_OWN = ("name", "title", "source", "published", "not_modelled")
+"""Keys that tell of one network alone."""
 
 
 def inline(text: str, overrides: Mapping[str, object] = {}) -> Graph:
@@ -129,6 +135,9 @@ def _params(document: Document, problems: list[Problem]) -> dict[str, Any]:
             values[key] = resolve(written, values)
         except ValueError as error:
             problems.append(document.problem(("params", key), str(error)))
+        allowed = document.data.get("choices", {}).get(key)
+        if allowed and values[key] not in allowed:
+            problems.append(document.problem(("params", key), unknown("value", values[key], allowed)))
         if written is None:
             message = f"has no value: give it one with --set {key}=..."
             problems.append(document.problem(("params", key), message))

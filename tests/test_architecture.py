@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     "errors units version extras",
-    "textfile yamlfile library registry",
+    "textfile yamlfile library extends registry",
     "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping plan streaming",
     "dataflows planner execute reference layers",

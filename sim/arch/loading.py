@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sim import library
 from sim.arch.chip import Arch
 from sim.arch.overrides import override
 from sim.errors import ConfigError
-from sim.yamlfile import Document, check, in_order, read
+from sim.extends import read_extended
+from sim.yamlfile import Document, check, in_order
 
 
 def read_arch(name: str) -> Document:
     """Return the document of the arch called `name`, laid over all that it extends."""
-    return _read(library.find("arch", name), ())
-
-
-def _read(path: Path, below: tuple[Path, ...]) -> Document:
-    document = read(path, library.shown(path))
-    base = document.data.pop("extends", None)
-    if base is None:
-        return document
-    if not isinstance(base, str):
-        raise document.error(("extends",), "must name one arch file")
-    try:
-        parent = library.find("arch", base, beside=path.parent)
-    except ConfigError as error:
-        raise document.error(("extends",), str(error)) from None
-    if parent.resolve() in {p.resolve() for p in (*below, path)}:
-        chain = " -> ".join(p.stem for p in (*below, path, parent))
-        raise document.error(("extends",), f"extends itself: {chain}")
-    return document.over(_read(parent, (*below, path)))
+    return read_extended("arch", library.find("arch", name))
 
 
 def build(document: Document) -> Arch:

@@ -30,6 +30,8 @@ class AttentionPart(Op):
     kv_heads: int
     past: int = 0
     """Tokens in the cache before these ones."""
+    cache: bool = False
+    """Whether the new keys and values join a cache."""
 
     @property
     def sharing(self) -> int:
@@ -50,6 +52,10 @@ class AttentionPart(Op):
         """Return old and new keys (or values) as (batch, kv_heads, keys, size)."""
         whole = np.concatenate([weights["cache"], new], axis=1) if self.past else new
         return whole.reshape(*whole.shape[:2], self.kv_heads, -1).swapaxes(1, 2)
+
+    def cached(self) -> tuple[int, ...]:
+        """Return the keys or values, where they join a cache."""
+        return (1,) if self.cache else ()
 
     def state_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
         """Return the cache of keys or values, (batch, past, kv_heads · size)."""

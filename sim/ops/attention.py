@@ -106,14 +106,10 @@ class Attention(Compound):
         scale = self.scale or default_scale(queries[2] // self.heads)
         softmax = MaskedSoftmax(**shared, scale=scale, bias_entries=self.bias_entries)
         return (
-            Part("scores", "scores", Scores(**shared, past=self.past), (0, 1)),
+            Part("scores", "scores", Scores(**shared, past=self.past, cache=self.cache), (0, 1)),
             Part("softmax", "softmax", softmax, ("scores",)),
-            Part("values", "values", Values(**shared, past=self.past), ("softmax", 2)),
+            Part("values", "values", Values(**shared, past=self.past, cache=self.cache), ("softmax", 2)),
         )
-
-    def cached(self) -> tuple[int, ...]:
-        """Return keys and values, where they join a cache."""
-        return (1, 2) if self.cache else ()
 
     def cache_elements(self, inputs: Sequence[Shape]) -> int:
         """Return the elements of a key and a value of all key and value heads."""

@@ -19,6 +19,7 @@ class Linear(Op):
 
     features: Count = Field(description="output features")
     bias: bool = Field(True, description="whether a trained constant is added to each feature")
+    tied: bool = Field(False, description="whether the weight is another layer's, as an embedding's, and counts there")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (..., features); ValueError where there is no axis but the features."""
@@ -30,6 +31,10 @@ class Linear(Op):
         """Return weight (features, in) and bias (features,)."""
         weight = (self.features, inputs[0][-1])
         return {"weight": weight, "bias": (self.features,)} if self.bias else {"weight": weight}
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """Return the trained parameters that are no other layer's."""
+        return (0 if self.tied else self.features * inputs[0][-1]) + (self.features if self.bias else 0)
 
     def kernels(self, inputs: Sequence[Shape]) -> tuple[Kernel, ...]:
         """Return the one contraction; every leading axis counts as batch."""

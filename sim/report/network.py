@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sim.graph import Graph, Node
 from sim.op import Shape
@@ -48,13 +49,18 @@ def _sizes(shapes: Iterable[Shape]) -> str:
 def _totals(graph: Graph) -> list[tuple[str, str]]:
     published = graph.published
     lines = [
-        ("MACs", f"{graph.macs:,}" + _beside(published.macs)),
+        ("MACs", f"{graph.macs:,}" + _beside(published.macs, published.macs_at)),
         ("parameters", f"{graph.parameters:,}" + _beside(published.parameters)),
     ]
+    if graph.cache_elements:
+        size = f"{2 * graph.cache_elements:,} B a token in bf16" + _beside(published.kv_bytes_per_token)
+        lines.append(("KV cache", size))
     return [*lines, ("published", published.source)] if published.source else lines
 
 
-def _beside(figure: int | str | None) -> str:
+def _beside(figure: int | str | None, at: Mapping[str, Any] = {}) -> str:
+    """Write the published figure, and the params that it is stated for where they are not those of the file."""
     if figure is None:
         return ""
-    return f" (published: {figure:,})" if isinstance(figure, int) else f" (published: {figure})"
+    params = f" at {', '.join(f'{key}={value}' for key, value in at.items())}" if at else ""
+    return f" (published: {figure:,}{params})" if isinstance(figure, int) else f" (published: {figure}{params})"

@@ -18,6 +18,7 @@ MODELS: dict[str, type[BaseModel]] = {"arch": Arch, "workload": Workload, "energ
 """Kind of file to the schema that it must follow."""
 
 EXTENDABLE = {"arch": "the chip that this one differs from, by name or path",
+              "workload": "the network that this one differs from, by name or path",
               "energy": "the table that this one differs from, by name or path"}  # fmt: skip
 
 _USES = {
