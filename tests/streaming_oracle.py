@@ -13,7 +13,10 @@ from itertools import accumulate
 import simpy
 from hypothesis import strategies as st
 
+from sim.streaming import rows
 from sim.streaming.graph import Channel, Graph, Op, Phase, Unit
+from sim.streaming.net import Net
+from sim.streaming.simulate import outcome
 
 
 @dataclass
@@ -97,6 +100,28 @@ def oracle(graph: Graph) -> Found:
     )  # fmt: skip
 
 
+def same(graph: Graph, firings: int = 1) -> bool:
+    """Hold all engines against each other; return whether the vectorized one took the graph."""
+    net, blocking, seen = Net.of(graph), outcome(graph, "run-to-block"), oracle(graph)
+    assert dict(zip(net.channels, blocking.full, strict=True)) == seen.full
+    assert dict(zip(net.channels, blocking.empty, strict=True)) == seen.empty
+    assert dict(zip(net.channels, blocking.peak, strict=True)) == seen.peak
+    ends = {u.name: blocking.times[i] for i, u in enumerate(net.units) if i not in blocking.blocked}
+    assert ends == seen.times
+    waits = {net.units[u].name: (net.channels[c], "empty") if c >= 0 else (net.channels[~c], "full")
+             for u, c in blocking.blocked.items()}  # fmt: skip
+    assert waits == seen.blocked
+    taken = False
+    for fast_forward in (True, False):
+        vectorized = rows.run(net, fast_forward, firings)
+        if vectorized is not None:
+            taken = True
+            assert not blocking.blocked
+            for found in ("times", "full", "empty", "peak", "pushed", "freed"):
+                assert getattr(vectorized, found) == getattr(blocking, found), found
+    return taken
+
+
 @st.composite
 def graphs(draw) -> Graph:
     """A connected graph of up to six units, with rates, loops, replay buffers, shallow and unbounded channels."""
@@ -141,7 +166,5 @@ def _units(draw, name: str, pops: dict[str, int], pushes: dict[str, int], repeat
     for channel, number in pushes.items():
         for place in sorted(draw(st.lists(places, min_size=number, max_size=number))):
             ops[place][2].append(Op("push", channel))
-    phases = tuple(
-        Phase(1, (*takes, *frees, *out), draw(st.integers(0, 3))) for takes, frees, out in ops
-    )  # fmt: skip
+    phases = tuple(Phase(1, (*takes, *frees, *out), draw(st.integers(0, 3))) for takes, frees, out in ops)
     return Unit(name, "any", phases, repeat, draw(st.integers(0, 4)), holds)

@@ -9,33 +9,11 @@ from sim.streaming import rows
 from sim.streaming.graph import Graph
 from sim.streaming.net import Net
 from sim.streaming.schema import load
-from sim.streaming.simulate import outcome, simulate
+from sim.streaming.simulate import simulate
 from tests.laws import law
-from tests.streaming_oracle import graphs, oracle
+from tests.streaming_oracle import graphs, same
 
 ATTENTION = ("naive", "scaled", "reorder", "reorder_nomax", "memory_free", "window")
-
-
-def same(graph: Graph, firings: int = 1) -> bool:
-    """Hold all engines against each other; return whether the vectorized one took the graph."""
-    net, blocking, seen = Net.of(graph), outcome(graph, "run-to-block"), oracle(graph)
-    assert dict(zip(net.channels, blocking.full, strict=True)) == seen.full
-    assert dict(zip(net.channels, blocking.empty, strict=True)) == seen.empty
-    assert dict(zip(net.channels, blocking.peak, strict=True)) == seen.peak
-    ends = {u.name: blocking.times[i] for i, u in enumerate(net.units) if i not in blocking.blocked}
-    assert ends == seen.times
-    waits = {net.units[u].name: (net.channels[c], "empty") if c >= 0 else (net.channels[~c], "full")
-             for u, c in blocking.blocked.items()}  # fmt: skip
-    assert waits == seen.blocked
-    taken = False
-    for fast_forward in (True, False):
-        vectorized = rows.run(net, fast_forward, firings)
-        if vectorized is not None:
-            taken = True
-            assert not blocking.blocked
-            for found in ("times", "full", "empty", "peak", "pushed", "freed"):
-                assert getattr(vectorized, found) == getattr(blocking, found), found
-    return taken
 
 
 @law(graphs(), st.sampled_from((1, 1, 13, 30)), quick=120, full=20_000)

@@ -6,6 +6,7 @@ import pytest
 
 from sim.errors import ConfigError
 from sim.streaming.graph import Channel, Graph, Phase, Unit
+from sim.streaming.kinds import UNITS
 from sim.streaming.schema import load
 from sim.streaming.simulate import simulate
 
@@ -21,7 +22,7 @@ channel: {depth: 2}
 channels:
   z: {bits: 8}
 """
-KINDS = "broadcast, map, reduce, repeat, scan, sink, source, zip"
+KINDS = ", ".join(UNITS)
 LOOP = """\
 name: graph
 units:

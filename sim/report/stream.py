@@ -38,6 +38,7 @@ def _unit(name: str, unit: UnitResult) -> list[str]:
 
 def _channel(name: str, channel: ChannelResult) -> list[str]:
     depth = "unbounded" if channel.depth is None else f"{channel.depth:,}"
+    depth += f" + {channel.buffer:,}" if channel.buffer else ""
     counts = [f"{n:,}" for n in (channel.peak_occupancy, channel.full_cycles, channel.empty_cycles)]
     return [name, channel.producer, channel.consumer, f"{channel.tokens:,}", depth, *counts]
 

@@ -155,7 +155,11 @@ class Graph:
     def capacity(self, channel: str) -> int | None:
         """Return the tokens that `channel` holds with the buffer of its consumer; None where it is unbounded."""
         depth = self.channels[channel].depth
-        return None if depth is None else depth + self.units[self.consumer[channel]].holds.get(channel, 0)
+        return None if depth is None else depth + self.buffer(channel)
+
+    def buffer(self, channel: str) -> int:
+        """Return the tokens of `channel` that its consumer keeps in a buffer of its own."""
+        return self.units[self.consumer[channel]].holds.get(channel, 0)
 
     def with_depths(self, depths: Mapping[str, int | None]) -> Graph:
         """Return the graph with these depths; channels that are not named keep theirs."""

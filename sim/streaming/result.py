@@ -37,6 +37,8 @@ class UnitResult:
 class ChannelResult:
     """A channel: `depth` in tokens (None: unbounded), `bits` of a token, and what passed through.
 
+    `buffer`: tokens that its consumer keeps in a buffer of its own beyond the depth.
+
     `peak_occupancy`: most tokens in it at the end of a cycle, those in the pipeline of its producer and those in
     the buffer of its consumer included. `stall_cycles` = `full_cycles` (the producer waits for a slot) +
     `empty_cycles` (the consumer waits for a token).
@@ -45,6 +47,7 @@ class ChannelResult:
     producer: str
     consumer: str
     depth: int | None
+    buffer: int
     bits: int
     tokens: int
     peak_occupancy: int
@@ -85,8 +88,8 @@ class StreamResult:
 
     @property
     def bits(self) -> int | None:
-        """Bits of all channels at their depth; None where one is unbounded."""
-        sizes = [None if c.depth is None else c.depth * c.bits for c in self.channels.values()]
+        """Bits of all channels at their depth, with the buffers of their consumers; None where one is unbounded."""
+        sizes = [None if c.depth is None else (c.depth + c.buffer) * c.bits for c in self.channels.values()]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,6 +129,6 @@ def _channel(graph: Graph, found: Outcome, index: int) -> ChannelResult:
     channel = list(graph.channels.values())[index]
     full, empty = found.full[index], found.empty[index]
     return ChannelResult(
-        graph.producer[channel.name], graph.consumer[channel.name], channel.depth, channel.bits, found.pushed[index],
-        found.peak[index], full + empty, full, empty,
+        graph.producer[channel.name], graph.consumer[channel.name], channel.depth,
+        graph.buffer(channel.name), channel.bits, found.pushed[index], found.peak[index], full + empty, full, empty,
     )  # fmt: skip

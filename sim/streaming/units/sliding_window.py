@@ -1,0 +1,79 @@
+"""Sliding window: pixels in, the windows of a convolution out, from a line buffer."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from typing import Literal
+
+from pydantic import Field
+
+from sim.streaming.graph import Phase, Unit
+from sim.streaming.kinds import UNITS, UnitFile
+
+
+@UNITS.register("sliding_window")
+class SlidingWindow(UnitFile):
+    """Turns a picture, pixel by pixel in rows, into the window of each output pixel, word by word.
+
+    A pixel is `folds` words. A window begins once its last pixel has come, and takes a firing for each of its
+    kernel · kernel · folds words (`words` sets another number: 1 pushes a window at once); words of the padding are
+    zeros that nobody sends. A pixel stays in the line buffer until no later window needs it: at most (kernel - 1)
+    rows and kernel pixels, which add to the depth of the input channel.
+    """
+
+    kind: Literal["sliding_window"] = "sliding_window"
+    height: int = Field(ge=1, description="rows of the picture")
+    width: int = Field(ge=1, description="pixels of a row")
+    kernel: int = Field(ge=1, description="rows and columns of the window")
+    stride: int = Field(1, ge=1, description="pixels from a window to the next")
+    pad: int = Field(0, ge=0, description="zeros around the picture")
+    folds: int = Field(1, ge=1, description="words of a pixel")
+    words: int | None = Field(None, ge=1, description="words pushed for a window; all of it by default")
+    frames: int = Field(1, ge=1, description="pictures in the whole run")
+    interval: int = Field(1, ge=0, description="cycles from a word to the next")
+    pop: str
+    push: str
+
+    def build(self, name: str) -> Unit:
+        """Return the unit; ValueError where no window fits into the picture, or one would lie in the padding."""
+        if min(self.height, self.width) + 2 * self.pad < self.kernel:
+            size = f"{self.height} x {self.width} picture with {self.pad} of padding"
+            raise ValueError(f"a window of {self.kernel} does not fit into a {size}; make 'kernel' smaller")
+        if self.pad >= self.kernel:
+            raise ValueError(f"'pad' {self.pad} makes windows of zeros alone; it must be below 'kernel' {self.kernel}")
+        windows = self._windows()
+        buffered = max(last + 1 - first for first, last in windows)
+        return Unit(name, self.kind, self._phases(windows), self.frames, self.latency,
+                    {self.pop: buffered * self.folds})  # fmt: skip
+
+    def _windows(self) -> list[tuple[int, int]]:
+        """Return for each window the first pixel that it or a later one needs, and the last that it waits for."""
+        own = [
+            (max(top, 0) * self.width + max(left, 0), self._last(top, left))
+            for top in range(-self.pad, self.height + self.pad - self.kernel + 1, self.stride)
+            for left in range(-self.pad, self.width + self.pad - self.kernel + 1, self.stride)
+        ]
+        firsts = list(accumulate((first for first, _ in reversed(own)), min))[::-1]
+        return list(zip(firsts, accumulate((last for _, last in own), max), strict=True))
+
+    def _last(self, top: int, left: int) -> int:
+        bottom, right = min(top + self.kernel, self.height) - 1, min(left + self.kernel, self.width) - 1
+        return bottom * self.width + right
+
+    def _phases(self, windows: list[tuple[int, int]]) -> tuple[Phase, ...]:
+        """Return for each window: read what is new, push the window, free what no later window needs."""
+        words = self.words or self.kernel**2 * self.folds
+        pixels = self.height * self.width
+        found, come = list[Phase](), 0
+        for (first, last), (later, _) in pairwise([*windows, (pixels, pixels)]):
+            found += self._quiet(last + 1 - come, reads=[self.pop])
+            found.append(Phase.of(words, pushes=[self.push], interval=self.interval))
+            come = last + 1
+            found += self._quiet(min(later, come) - first, frees=[self.pop])
+            found += self._quiet(max(later, come) - come, pops=[self.pop])
+            come = max(later, come)
+        return tuple(found)
+
+    def _quiet(self, pixels: int, **ops: list[str]) -> list[Phase]:
+        """Return the firings that move pixels into or out of the buffer; they take no time of their own."""
+        return [Phase.of(pixels * self.folds, interval=0, **ops)] if pixels else []
