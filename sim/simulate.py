@@ -111,12 +111,19 @@ def open_both(
 
 
 def _check_technology(document: Document, chip: Arch) -> None:
-    """Make sure that the energy table has the chip's DRAM; a ConfigError names the chip's key."""
-    if isinstance(chip.memory, Simple):
-        try:
-            energy.load(chip.technology).dram(chip.memory.technology)
-        except ConfigError as error:
-            raise document.error(("memory", "technology"), str(error)) from None
+    """Make sure that the energy table has the chip's DRAM and number formats; a ConfigError names the chip's key."""
+    table, formats = energy.load(chip.technology), chip.precision
+    try:
+        if isinstance(chip.memory, Simple):
+            table.dram(chip.memory.technology)
+    except ConfigError as error:
+        raise document.error(("memory", "technology"), str(error)) from None
+    try:
+        if chip.array:
+            table.mac(formats.input, formats.weight, formats.partial_sum)
+    except ConfigError as error:
+        about = [("precision", operand) for operand in ("input", "weight", "partial_sum")]
+        raise ConfigError(document.problem(("precision",), str(error), about)) from None
 
 
 def _with_chip_key(document: Document | None, problem: Problem) -> Problem:

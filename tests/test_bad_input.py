@@ -242,6 +242,15 @@ def test_an_unknown_technology():
     assert told(CHIP, memory__technology="lpddr9") == f"--set memory.technology: {said}"
 
 
+def test_formats_that_no_table_prices_are_told_of_the_chip():
+    said = (
+        "precision: arch_configs/energy/45nm.yaml: operations: fp16 products cannot accumulate in int32; "
+        "choose from: bf16, fp16, fp32, fp8"
+    )
+    assert told(CHIP + "precision: {input: fp16}\n") == f"chip.yaml:8: {said}"
+    assert told(CHIP, precision__input="fp16") == f"--set precision.input: {said}"
+
+
 def test_a_chip_without_an_array_runs_no_product():
     assert told(CHIP.replace("{kind: systolic, rows: 4, cols: 4}", "{kind: vector, lanes: 4}")) == (
         "units: arch 'chip' has no systolic unit; it has: array (vector)"

@@ -246,6 +246,7 @@ def test_show_spells_out_defaults_units_and_what_follows(capsys: Capture) -> Non
                  "  ridge point  4 MACs a byte; a layer with fewer waits for memory"):  # fmt: skip
         assert f"{line}" in out
     assert "    output_register    1           default; registers behind the last PE of a column\n" in out
+    assert "how two weight registers exchange roles; one of wave, global" in " ".join(out.split())
 
 
 def keys(data: dict[str, object]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, WithJsonSchema
 from pydantic.fields import FieldInfo
@@ -15,6 +15,8 @@ Line = tuple[str, str, str]
 """Indented key, value, and what the key means."""
 
 DEFAULT = "default"
+FEW = 4
+"""Choices that are named beside a key; the schema has them all."""
 
 SHOWS: dict[str, Callable[[Any], str]] = {
     "size": show_bytes,
@@ -50,6 +52,8 @@ def _entry(name: str, value: Any, field: FieldInfo | None, depth: int, unset: bo
     meaning = [DEFAULT] if unset else []
     if field is not None and field.description:
         meaning.append(field.description)
+    if field is not None and (choices := _choices(field.annotation)):
+        meaning.append(f"one of {', '.join(choices)}")
     if isinstance(value, BaseModel):
         yield key, "", "; ".join(meaning)
         yield from _fields(value, depth + 1)
@@ -59,6 +63,12 @@ def _entry(name: str, value: Any, field: FieldInfo | None, depth: int, unset: bo
             yield from _entry(each, inner, None, depth + 1, False)
     else:
         yield key, _shown(value, field), "; ".join(meaning)
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the words of a field that takes one of a few."""
+    words = [word for word in get_args(annotation) if isinstance(word, str)]
+    return words if get_origin(annotation) is Literal and 1 < len(words) <= FEW else []
 
 
 def _shown(value: Any, field: FieldInfo | None) -> str:
