@@ -63,6 +63,7 @@ class Engine:
 
         With a `limit` the run is given up (TooSlow) as soon as it cannot end by that cycle any more.
         """
+        self.ports.watch(step for stage in stages for step, _ in steps(stage.plan.body))
         if limit is not None:
             self._set_deadlines(stages, limit)
         self.env.process(self._dispatch(stages))

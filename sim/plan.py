@@ -163,6 +163,19 @@ def steps(body: tuple[Node, ...], times: int = 1) -> Iterator[tuple[Step, int]]:
             yield node, times
 
 
+def moves_of(step: Step) -> Moves:
+    """Return what a step moves through on-chip buffers; parameters of a layer's vector work go where its sums are."""
+    if isinstance(step, Compute):
+        return step.work.moves
+    if isinstance(step, Process):
+        return step.moves
+    if isinstance(step, Store):
+        return (("output", "read", step.bytes),)
+    if isinstance(step, Load):
+        return ((step.operand if step.operand != "parameter" else "output", "write", step.bytes),)
+    return ()
+
+
 def totals(plan: Plan) -> Totals:
     """Return what the plan moves and computes in all, loops multiplied out."""
     total = Totals()

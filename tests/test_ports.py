@@ -15,7 +15,7 @@ from sim.hardware.folds import load_cycles, load_pieces
 from sim.hardware.ports import ARRAY, CHANNEL, LANES, Flow, Port, Ports
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping, Tiling
-from sim.plan import Compute, Load, Process, Store, steps
+from sim.plan import moves_of, steps
 from sim.planner import Surroundings, plan_contraction, plan_vector
 from tests.laws import law, runs_of_stages
 
@@ -43,14 +43,15 @@ def watched(arch, stages):
         flows.append(begin(self, *args))
         return flows[-1]
 
-    with patch.object(Port, "forget", lambda *_: None), patch.object(Ports, "begin", noted):
+    nothing = patch.multiple(Ports, watch=lambda *_: None, begin=noted)
+    with nothing, patch.object(Port, "forget", lambda *_: None):
         engine = Engine(arch, fast_forward=False)
         return engine.run(stages), list(dict.fromkeys(engine.ports.by_operand.values())), flows
 
 
 def shares(port, flows):
     """Return every share of a port: (start, end, rate)."""
-    held = [hold for hold in port.holds[ARRAY] if hold[1] > hold[0]]
+    held = [hold[:3] for hold in port.holds[ARRAY] if hold[1] > hold[0]]
     for flow in flows:
         at = flow.start
         for until, speed in flow.speeds:
@@ -85,7 +86,7 @@ def test_all_bytes_of_the_plans_pass_the_ports_within_the_run(case):
     wanted = dict.fromkeys(ports, 0)
     for stage in stages:
         for step, times in steps(stage.plan.body):
-            for operand, way, size in moves(step):
+            for operand, way, size in moves_of(step):
                 key = next(i for i, p in enumerate(unique(engine)) if p is engine.ports.by_operand[operand, way])
                 wanted[ports[key]] += size * times
     for port in ports:
@@ -96,16 +97,10 @@ def unique(engine):
     return list(dict.fromkeys(engine.ports.by_operand.values()))
 
 
-def moves(step):
-    if isinstance(step, Compute):
-        return step.work.moves
-    if isinstance(step, Process):
-        return step.moves
-    if isinstance(step, Store):
-        return (("output", "read", step.bytes),)
-    if isinstance(step, Load):
-        return (("output" if step.operand == "parameter" else step.operand, "write", step.bytes),)
-    return ()
+@law(narrow_runs(), quick=15, full=600)
+def test_shares_of_ports_that_nobody_else_uses_are_no_matter(case):
+    timeline, _, _ = watched(*case)
+    assert timeline == Engine(*case[:1]).run(case[1])
 
 
 @law(runs_of_stages(bounded=True), quick=25, full=600)
@@ -176,7 +171,7 @@ def crawl(bandwidth, others, own, size, start):
     """Return the end of a job by going through every cycle."""
     at, remaining = start, Fraction(own)
     while remaining > 0:
-        left = bandwidth - sum(rate for begin, end, rate in others if begin <= at < end)
+        left = bandwidth - sum(rate for begin, end, rate, _ in others if begin <= at < end)
         remaining -= min(1, left * Fraction(own, size))
         at += 1
     return at
@@ -190,7 +185,7 @@ def test_a_job_takes_what_going_through_every_cycle_gives(bandwidth, shifts, own
     """Shares are made known one after the other, the last at cycle `late`, while the job is under way or before."""
     port, others, at = Port(bandwidth), [], 0
     for gap, length, rate in shifts:
-        others.append((at + gap, at + gap + length, rate))
+        others.append((at + gap, at + gap + length, rate, float(rate)))
         at += gap + length
     known = [hold for hold in others if hold[0] < late]
     port.holds[ARRAY].extend(known)
@@ -206,7 +201,7 @@ def test_a_job_takes_what_going_through_every_cycle_gives(bandwidth, shifts, own
 def test_lanes_get_what_array_and_channel_leave():
     port = Port(16)
     ports = Ports(Arch.model_validate(SHARED))
-    ports.hold(0, port, [(0, 100, Fraction(8))])
+    ports.hold(0, port, [(0, 100, Fraction(8), 8.0)])
     transfer = ports.begin(CHANNEL, 0, 10, ((port, 60),))
     lanes = ports.begin(LANES, 0, 10, ((port, 40),))
     assert transfer.end == 10
@@ -218,7 +213,7 @@ def test_a_share_given_later_moves_the_end_back():
     ports = Ports(Arch.model_validate(SHARED))
     lanes = ports.begin(LANES, 0, 10, ((port, 160),))
     assert lanes.end == 10
-    ports.hold(4, port, [(4, 20, Fraction(8))])
+    ports.hold(4, port, [(4, 20, Fraction(8), 8.0)])
     assert lanes.end == 4 + 12
 
 

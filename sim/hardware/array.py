@@ -9,7 +9,7 @@ import simpy
 
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS
-from sim.hardware.folds import Passage, Piece, TileTiming, load_pieces, tile_timing
+from sim.hardware.folds import Passage, Piece, TileTiming, load_cycles, load_pieces, tile_timing
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Unit, Wait, Watcher
 from sim.plan import Compute, Moves, Step, TileWork
@@ -27,6 +27,7 @@ class ArrayUnit(Unit):
         self.array, self.ports = array, ports
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
         self.timings: dict[tuple[int, int, Moves], TileTiming] = {}
+        self.loads: dict[tuple[int, int, int], list[Piece]] = {}
         self.load_from = 0
         self.stream_from = 0
         self.streaming_until = 0
@@ -77,28 +78,38 @@ class ArrayUnit(Unit):
         cycles = timing.bare.load
         for passage in timing.passages if timing.load else ():
             if passage.loaded:
-                at, pieces = loading, self._load_pieces(timing, passage, self.streaming_until - loading)
-                holds = []
-                for length, rate in pieces:
-                    holds.append((at, at + length, rate))
-                    at += length
-                self.ports.hold(int(self.env.now), passage.port, holds)
-                cycles = max(cycles, at - loading)
+                pieces = self._load_pieces(timing, passage, self.streaming_until - loading)
+                cycles = max(cycles, load_cycles(pieces))
+                if passage.port.shared:
+                    self._hold_load(passage, loading, pieces)
         return cycles
+
+    def _hold_load(self, passage: Passage, at: int, pieces: list[Piece]) -> None:
+        holds = []
+        for length, rate in pieces:
+            holds.append((at, at + length, rate, float(rate)))
+            at += length
+        self.ports.hold(int(self.env.now), passage.port, holds)
 
     def _load_pieces(self, timing: TileTiming, passage: Passage, beside: int) -> list[Piece]:
         """Return how a load goes that shares its port for `beside` cycles with the last fold of the tile before."""
-        before = self.before.passages if self.before else ()
-        used = next((p.streaming for p in before if p.port is passage.port), 0)
-        return load_pieces(passage.loaded, timing.bare.load, passage.port.bandwidth, used, beside)
+        used = next((p.streaming for p in self.before.passages if p.port is passage.port), 0) if self.before else 0
+        if beside <= 0 or not used:
+            return passage.alone
+        key = (id(passage), id(self.before), beside)  # the unit keeps all timings
+        if key not in self.loads:
+            self.loads[key] = load_pieces(passage.loaded, timing.bare.load, passage.port.bandwidth, used, beside)
+        return self.loads[key]
 
     def _stream(self, timing: TileTiming, stream: int, last: int) -> None:
         """Hold the ports for all folds: loads of the second to the last one pass beside the streams before them."""
         self.streaming_until, self.before = last + timing.streamed, timing
         for passage in timing.passages:
-            holds = [(stream, last, passage.average)] if last > stream else []
+            if not passage.port.shared:
+                continue
+            holds = [(stream, last, *passage.average)] if last > stream else []
             if passage.streaming:
-                holds.append((last, self.streaming_until, passage.streaming))
+                holds.append((last, self.streaming_until, passage.streaming, float(passage.streaming)))
             self.ports.hold(int(self.env.now), passage.port, holds)
 
     def _book(

@@ -16,6 +16,9 @@ from sim.dataflow import DATAFLOWS, FoldTiming
 from sim.hardware.ports import Port, Ports
 from sim.plan import Moves, TileWork
 
+Piece = tuple[int, Fraction | int]
+"""Some cycles at a rate in bytes a cycle."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -26,8 +29,10 @@ class Passage:
     """Rate while a fold streams."""
     loaded: Fraction
     """Bytes of a load."""
-    average: Fraction
-    """Rate from the stream of one fold to that of the next."""
+    alone: list[Piece]
+    """How a load goes with the port to itself."""
+    average: tuple[Fraction, float]
+    """Rate from the stream of one fold to that of the next, and about that as a float."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,6 @@ def _uses(ports: Ports, moves: Moves, stationary: str) -> list[_Use]:
     return [_Use(port, stream.get(port, 0), load.get(port, 0)) for port in dict.fromkeys((*stream, *load))]
 
 
-Piece = tuple[int, Fraction | int]
-"""Some cycles at a rate in bytes a cycle."""
-
-
 def load_pieces(size: Fraction, own: int, bandwidth: int, used: Fraction | int = 0, beside: int = 0) -> list[Piece]:
     """Return how `size` bytes are loaded: no faster than in `own` cycles, nor than the port passes them.
 
@@ -109,10 +110,11 @@ def tile_timing(array: Systolic, work: TileWork, ports: Ports | None = None) -> 
     interval = max(timing.after_stream, timing.after_load + behind)
     return TileTiming(
         load, work.stream, timing.after_load, timing.after_stream, timing.tail, bare, streamed, behind,
-        tuple(_passage(use, work.folds, streamed, interval) for use in uses),
+        tuple(_passage(use, work.folds, timing.load, streamed, interval) for use in uses),
     )  # fmt: skip
 
 
-def _passage(use: _Use, folds: int, streamed: int, interval: int) -> Passage:
-    average = Fraction(use.stream + use.load, folds * interval)
-    return Passage(use.port, Fraction(use.stream, folds * streamed), Fraction(use.load, folds), average)
+def _passage(use: _Use, folds: int, load: int, streamed: int, interval: int) -> Passage:
+    loaded, average = Fraction(use.load, folds), Fraction(use.stream + use.load, folds * interval)
+    alone = load_pieces(loaded, load, use.port.bandwidth) if use.load and load else []
+    return Passage(use.port, Fraction(use.stream, folds * streamed), loaded, alone, (average, float(average)))

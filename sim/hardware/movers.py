@@ -10,7 +10,7 @@ import simpy
 from sim import arch
 from sim.hardware.ports import ARRAY, CHANNEL, LANES, Demand, Ports
 from sim.hardware.unit import Job, Unit, Watcher
-from sim.plan import Broadcast, Load, Moves, Process, Reduce, Step, Store
+from sim.plan import Broadcast, Load, Process, Reduce, Step, Store, moves_of
 
 
 class _Mover(Unit):
@@ -21,28 +21,26 @@ class _Mover(Unit):
 
     def __init__(self, env: simpy.Environment, name: str, engine: Watcher) -> None:
         super().__init__(env, name, engine)
-        self.asked: dict[int, tuple[Demand, ...]] = {}
+        self.passings: dict[int, tuple[int, tuple[Demand, ...]]] = {}
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles for which a step occupies the unit where no port limits it, and the latency behind them."""
         raise NotImplementedError
 
-    def moves(self, step: Step) -> Moves:
-        """Return what a step moves through ports of buffers: (operand, "read" or "write", bytes)."""
-        return ()
-
-    def demands(self, step: Step) -> tuple[Demand, ...]:
-        """Return what a step asks of ports that have a limit."""
-        if id(step) not in self.asked:  # the plans of a run outlive it
-            self.asked[id(step)] = self.ports.demands(self.moves(step)) if self.ports else ()
-        return self.asked[id(step)]
-
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a step with its ports to itself, and what the run lasts beyond the last one at least."""
-        busy, latency = self.cost(step)
-        for port, size in self.demands(step):
-            busy = max(busy, -(-size // port.bandwidth))
-        return busy, latency
+        latency = self.cost(step)[1]
+        return self.passing(step)[0], latency
+
+    def passing(self, step: Step) -> tuple[int, tuple[Demand, ...]]:
+        """Return the cycles of a step with its ports to itself, and what it asks of ports that others use too."""
+        if id(step) not in self.passings:  # the plans of a run outlive it
+            cycles, _ = self.cost(step)
+            demands = self.ports.demands(moves_of(step)) if self.ports else ()
+            for port, size in demands:
+                cycles = max(cycles, -(-size // port.bandwidth))
+            self.passings[id(step)] = cycles, tuple(demand for demand in demands if demand[0].shared)
+        return self.passings[id(step)]
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""
@@ -54,28 +52,29 @@ class _Mover(Unit):
         self._note_dependency(job)
         self.catch_up(job.shift)
         begin = job.start + job.shift
-        self.commit(job, begin, self.least(job.step)[0])
+        least, shared = self.passing(job.step)
+        self.commit(job, begin, least)
         if job.waits:
             self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
         self.book(job, begin, "wait_dependency")
         self.book(job, begin + busy, "compute")
-        demands = self.demands(job.step)
-        if demands:
-            yield from self._pass(job, busy, demands)
-        elif busy:
-            yield self.env.timeout(busy)
+        if shared:
+            yield from self._share(job, least, shared)
+        elif least:
+            yield self.env.timeout(least)
+        now = int(self.env.now)
+        job.done.held_up = now - job.start - busy
+        self.book(job, now + job.shift, "wait_port")
         self.release(job)
-        self.finish(job, int(self.env.now) + latency)
+        self.finish(job, now + latency)
 
-    def _pass(self, job: Job, busy: int, demands: tuple[Demand, ...]) -> Generator[simpy.Event, Any, None]:
-        """Move what the job asks of ports; what that takes beyond its own cycles is booked to them."""
+    def _share(self, job: Job, least: int, shared: tuple[Demand, ...]) -> Generator[simpy.Event, Any, None]:
+        """Move what the job asks of ports beside others."""
         assert self.ports is not None  # who has demands has ports
-        flow = self.ports.begin(self.rank, job.start, busy, demands)
+        flow = self.ports.begin(self.rank, job.start, least, shared)
         while flow.end > self.env.now:
             yield self.env.timeout(flow.end - self.env.now)
         self.ports.end(flow)
-        job.done.held_up = flow.end - job.start - busy
-        self.book(job, flow.end + job.shift, "wait_port")
 
     @staticmethod
     def _note_dependency(job: Job) -> None:
@@ -109,14 +108,6 @@ class ChannelUnit(_Mover):
             self.busy[step.bytes] = self.channel.cycles(step.bytes)
         return self.busy[step.bytes], self.channel.latency if isinstance(step, Load) else 0
 
-    def moves(self, step: Step) -> Moves:
-        """Return the bytes of a transfer at its buffer: parameters of the layer's vector work go where the sums are."""
-        assert isinstance(step, Load | Store)  # the engine sends nothing else
-        if isinstance(step, Store):
-            return (("output", "read", step.bytes),)
-        return ((step.operand if step.operand != "parameter" else "output", "write", step.bytes),)
-
-
 class VectorUnit(_Mover):
     """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""
 
@@ -132,12 +123,6 @@ class VectorUnit(_Mover):
         """Return the lane cycles and the latency."""
         assert isinstance(step, Process)  # the engine sends nothing else
         return step.cycles, self.vector.latency
-
-    def moves(self, step: Step) -> Moves:
-        """Return the bytes that the lanes read and write on chip."""
-        assert isinstance(step, Process)  # the engine sends nothing else
-        return step.moves
-
 
 class LinkUnit(_Mover):
     """The wires between arrays: bytes at a rate, after a latency."""

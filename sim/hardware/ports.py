@@ -22,14 +22,15 @@ from fractions import Fraction
 from math import ceil
 
 from sim.arch import Arch
-from sim.plan import Moves
+from sim.plan import Compute, Load, Moves, Process, Step, Store, moves_of
 
 ARRAY, CHANNEL, LANES = range(3)
 """Who holds a share of a port, in the order in which shares are given."""
+RANKS: dict[type, int] = {Compute: ARRAY, Load: CHANNEL, Store: CHANNEL, Process: LANES}
 
 Rate = Fraction | int
-Hold = tuple[int, int, Rate]
-"""From a cycle (included) to a cycle (left out), at a rate in bytes a cycle."""
+Hold = tuple[int, int, Rate, float]
+"""From a cycle (included) to a cycle (left out), at a rate in bytes a cycle, and about that rate as a float."""
 Demand = tuple["Port", int]
 """Bytes that a job moves through a port."""
 NARROW = 0.999999
@@ -39,10 +40,12 @@ NARROW = 0.999999
 class Port:
     """One port of a buffer, with the shares that the array and the channel hold of it now and later."""
 
-    __slots__ = ("bandwidth", "holds")
+    __slots__ = ("bandwidth", "holds", "shared")
 
     def __init__(self, bandwidth: int) -> None:
         self.bandwidth = bandwidth
+        self.shared = True
+        """Whether more than one of array, channel and lanes use the port in this run: else shares are no matter."""
         self.holds: tuple[list[Hold], list[Hold]] = ([], [])
 
     def left(self, rank: int, at: int) -> tuple[Rate, int | None]:
@@ -50,7 +53,7 @@ class Port:
         left: Rate = self.bandwidth
         change: int | None = None
         for holds in self.holds[:rank]:
-            for start, end, rate in holds:
+            for start, end, rate, _ in holds:
                 if end <= at:
                     continue
                 if start <= at:
@@ -62,9 +65,9 @@ class Port:
     def never_limits(self, rank: int, at: int, rate: float) -> bool:
         """Tell whether `rate` surely passes from cycle `at` on, even if all shares before `rank` were held at once."""
         for holds in self.holds[:rank]:
-            for _, end, held in holds:
+            for _, end, _, held in holds:
                 if end > at:
-                    rate += float(held)
+                    rate += held
         return rate < self.bandwidth * NARROW
 
     def forget(self, before: int) -> None:
@@ -87,11 +90,13 @@ class Flow:
     def __init__(self, rank: int, start: int, own: int, demands: tuple[Demand, ...]) -> None:
         self.rank, self.start, self.own, self.demands = rank, start, own, demands
         self.speeds: list[tuple[int, Rate]] = []
-        self.rate(start)
+        self._go(start, own)
 
     def rate(self, now: int) -> None:
         """Work out the end, and hold what the job moves until then, given all shares known at cycle `now`."""
-        at, remaining = self._stop(now)
+        self._go(*self._stop(now))
+
+    def _go(self, at: int, remaining: Rate) -> None:
         if all(port.never_limits(self.rank, at, size / self.own) for port, size in self.demands):
             speed: Rate = 1
         else:
@@ -101,7 +106,8 @@ class Flow:
 
     def _stop(self, now: int) -> tuple[int, Rate]:
         """Forget what was to come from cycle `now` on; return (the cycle until which the job got, what remains)."""
-        at, remaining = self.start, Fraction(self.own)
+        at: int = self.start
+        remaining: Rate = self.own
         for index, (until, speed) in enumerate(self.speeds):
             past = min(until, now) - at
             at, remaining = at + past, remaining - speed * past
@@ -110,7 +116,7 @@ class Flow:
                 break
         for port, _ in self.demands if self.rank == CHANNEL else ():
             holds = port.holds[CHANNEL]
-            holds[:] = [(start, min(end, now), rate) for start, end, rate in holds if start < now]
+            holds[:] = [(start, min(end, now), rate, about) for start, end, rate, about in holds if start < now]
         return at, remaining
 
     def _wade(self, at: int, remaining: Rate) -> tuple[int, Rate, Rate]:
@@ -138,7 +144,8 @@ class Flow:
     def _hold(self, start: int, end: int, speed: Rate) -> None:
         self.speeds.append((end, speed))
         for port, size in self.demands if speed and self.rank == CHANNEL else ():
-            port.holds[CHANNEL].append((start, end, speed * Fraction(size, self.own)))
+            rate = speed * Fraction(size, self.own)
+            port.holds[CHANNEL].append((start, end, rate, float(rate)))
 
 
 class Ports:
@@ -163,6 +170,15 @@ class Ports:
             if port is not None and size:
                 asked[port] = asked.get(port, 0) + size
         return tuple(asked.items())
+
+    def watch(self, steps: Iterable[Step]) -> None:
+        """Find out which ports the steps of a run share."""
+        users: dict[Port, set[int]] = {}
+        for step in steps if self.by_operand else ():
+            for port, _ in self.demands(moves_of(step)):
+                users.setdefault(port, set()).add(RANKS[type(step)])
+        for port in self.by_operand.values():
+            port.shared = len(users.get(port, ())) > 1
 
     def hold(self, now: int, port: Port, holds: Iterable[Hold]) -> None:
         """Give the array its share of a port, from `now` or later."""
