@@ -20,7 +20,7 @@ LAYERS = [
     "timeline hardware frontend engine layout",
     "energy result",
     "mapper accounting notes simulate",
-    "importers plot report rtl",
+    "importers plot report rtl validate",
     "cli commands __main__ __init__",
 ]
 """Layer 0 first. A name is a module of `sim`, or a package with all that is in it."""

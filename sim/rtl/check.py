@@ -117,17 +117,18 @@ def check(
     assert array is not None  # bare says so
     circuit = circuits.build(array, alone.precision)
     plans, skipped = _plans(alone, graph, layers)
-    predicted = [Engine(alone).run([Stage(plan, 0)]).cycles for plan in plans]
+    predicted = [Engine(alone).run([Stage(plan, 0)]).cycles for _, plan in plans]
     if (total := sum(predicted)) > max_cycles:
         raise TiletickError(
             f"{total:,} cycles are predicted, and registers are slow: pick layers with --layers, or allow "
             f"them with --max-cycles {total}"
         )
     done = []
-    for index, (plan, cycles) in enumerate(zip(plans, predicted, strict=True)):
+    for index, ((name, plan), cycles) in enumerate(zip(plans, predicted, strict=True)):
         if progress:
-            progress(index, len(plans), plan.name)
-        done.append(_layer(circuit, alone, plan, cycles, seed + index, simulator))
+            progress(index, len(plans), name)
+        layer = _layer(circuit, alone, plan, cycles, seed + index, simulator)
+        done.append(replace(layer, name=name))  # equal layers share a plan, named after the first
     return Check(alone.name, graph.name, array.model_dump(), tuple(done), skipped)
 
 
@@ -138,15 +139,16 @@ def verilog(arch: str | Arch, network: str | Graph, overrides: Mapping[str, Any]
     return circuits.build(alone.array, alone.precision).verilog()
 
 
-def _plans(alone: Arch, graph: Graph, pattern: str) -> tuple[list[Plan], tuple[str, ...]]:
-    """Return the plans of the contractions of the layers that match, and the layers that are none."""
+def _plans(alone: Arch, graph: Graph, pattern: str) -> tuple[list[tuple[str, Plan]], tuple[str, ...]]:
+    """Return layer and plan of each contraction of the layers that match, and the layers that are none."""
     lowered = lower(graph, alone)
     tasks = tuple(task for task in lowered.tasks if fnmatchcase(task.name, pattern) and task.contracts)
     if not tasks:
         raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
     stages = Stages(alone, replace(lowered, tasks=tasks), Book(alone, graph)).all(None)
     named = {task.name for task in tasks}
-    return [stage.plan for stage in stages], tuple(node.name for node in graph.nodes if node.name not in named)
+    plans = [(tasks[stage.layer].name, stage.plan) for stage in stages if isinstance(stage.plan.kernel, Contraction)]
+    return plans, tuple(node.name for node in graph.nodes if node.name not in named)
 
 
 def _layer(
