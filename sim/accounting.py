@@ -12,7 +12,7 @@ from sim.energy import Cost
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Contraction, Kernel, VectorWork
-from sim.layers import Lowered, Task
+from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
 from sim.plan import Plan, Totals, totals
 from sim.planner import input_bytes
@@ -119,13 +119,11 @@ class Book:
         """Return the most bytes of activations that are kept in a buffer at once."""
         if name != self.chip.buffer_of("input"):
             return 0
-        last = {tensor: i for i, task in enumerate(lowered.tasks) for _, tensor in task.reads}
-        live = [0] * (len(lowered.tasks) + 1)
-        for i, task in enumerate(lowered.tasks):
+        place = KeptRoom(lowered.tasks, self.chip)
+        for task in lowered.tasks:
             if task.writes in lowered.kept:
-                for j in range(i, last.get(task.writes, i) + 1):
-                    live[j] += self.chip.bytes_of("input", task.elements)
-        return max(live)
+                place.keep(task)
+        return max(place.live)
 
     def _utilization(self, macs: int, cycles: int) -> float:
         peak = self.chip.array.pes * cycles if self.chip.array else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -19,6 +20,8 @@ class Task:
     op: str
     kernels: tuple[Kernel, ...]
     reads: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, ...], ...]
+    """The tensors that make up each input of the operator: several where a view joins them."""
     writes: str
     elements: int
     epilogue: list[VectorWork] = field(default_factory=list)
@@ -34,6 +37,15 @@ class Task:
         """Biases, and the parameters of the fused work."""
         biases = max((k.bias_elements for k in self.kernels if isinstance(k, Contraction)), default=0)
         return biases + sum(work.weights for work in self.epilogue)
+
+    @property
+    def groups(self) -> list[tuple[str, ...]]:
+        """The tensors that come from memory together, or not at all: those of an operand, or of an input of lanes."""
+        if all(isinstance(kernel, VectorWork) and len(kernel.inputs) == len(self.inputs) for kernel in self.kernels):
+            return list(self.inputs)
+        right = any(isinstance(kernel, Contraction) and kernel.right_is != "weight" for kernel in self.kernels)
+        operands = {operand if right else "input" for operand, _ in self.reads}
+        return [tuple(t for o, t in self.reads if o == operand or not right) for operand in sorted(operands)]
 
     def kernel_reads(self, kernel: Kernel) -> tuple[tuple[str, str], ...]:
         """Return what one kernel reads: all inputs but the first are the right operand of a product of activations."""
@@ -106,8 +118,9 @@ def _uses(graph: Graph) -> Counter[str]:
 def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]) -> str:
     operands = ("input", *("weight",) * (len(node.inputs) - 1))
     reads = tuple((o, source) for o, tensor in zip(operands, node.inputs, strict=True) for source in made_by[tensor])
+    inputs = tuple(made_by[tensor] for tensor in node.inputs)
     elements = sum(prod(shape) for shape in node.output_shapes)
-    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, node.name, elements)
+    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements)
     return node.name
 
 
@@ -115,35 +128,59 @@ def _fuses(node: Node, sources: tuple[str, ...], tasks: dict[str, Task], uses: C
     return node.op.fusible and len(sources) == 1 and sources[0] in tasks and uses[node.inputs[0]] == 1
 
 
+class KeptRoom:
+    """The bytes of tensors that are kept on chip, task by task: from the one that makes a tensor to its last reader."""
+
+    def __init__(self, tasks: Sequence[Task], arch: Arch) -> None:
+        self.arch = arch
+        self.live = [0] * (len(tasks) + 1)
+        last = {tensor: i for i, task in enumerate(tasks) for _, tensor in task.reads}
+        self.spans = {task.writes: range(i, last.get(task.writes, i) + 1) for i, task in enumerate(tasks)}
+
+    def fits(self, task: Task, room: int) -> bool:
+        """Tell whether what `task` writes finds its place in `room` bytes beside what is kept already."""
+        size = self.arch.bytes_of("input", task.elements)
+        return all(self.live[i] + size <= room for i in self.spans[task.writes])
+
+    def keep(self, task: Task) -> None:
+        """Keep what `task` writes."""
+        for i in self.spans[task.writes]:
+            self.live[i] += self.arch.bytes_of("input", task.elements)
+
+
 def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
     """Return the tensors that stay on chip from the layer that makes them to the last that reads them.
 
-    First made, first kept, while all that live at the same time fit in the part set aside (`keep`).
+    First made, first kept, while all that live at the same time fit in the part set aside (`keep`). A tensor
+    that some layer reads as one operand with others that are not kept would be loaded with them: it is not kept.
     """
     room = arch.buffers[arch.buffer_of("input")].keep if arch.bounded else None
     if not room:
         return frozenset()
-    last_use = {tensor: i for i, task in enumerate(tasks) for _, tensor in task.reads}
-    live = [0] * len(tasks)
-    kept: set[str] = set()
-    for i, task in enumerate(tasks):
-        end = last_use.get(task.writes, -1)
-        size = arch.bytes_of("input", task.elements)
-        if task.writes in outputs or end < 0 or any(live[j] + size > room for j in range(i, end + 1)):
-            continue
-        kept.add(task.writes)
-        for j in range(i, end + 1):
-            live[j] += size
-    return frozenset(kept)
+    read = {tensor for task in tasks for _, tensor in task.reads}
+    able = [task for task in tasks if task.writes in read and task.writes not in outputs]
+    while True:
+        place, kept = KeptRoom(tasks, arch), set[str]()
+        for task in able:
+            if place.fits(task, room):
+                place.keep(task)
+                kept.add(task.writes)
+        torn = {t for task in tasks for group in task.groups for t in group if not kept.issuperset(group)}
+        if not kept & torn:
+            return frozenset(kept)
+        able = [task for task in able if task.writes not in torn & kept]
 
 
-def fuse_vector(task: Task, kernel: VectorWork, off_chip: tuple[bool, ...]) -> VectorWork:
-    """Return vector work with what is fused behind it, reading only the inputs that come from memory."""
+def fuse_vector(task: Task, kernel: VectorWork, kept: frozenset[str]) -> VectorWork:
+    """Return vector work with what is fused behind it, reading from memory only the inputs that are not `kept`."""
     operations = kernel.operations + tuple(o for work in task.epilogue for o in work.operations)
     inputs, kinds = kernel.inputs, kernel.kinds
-    if len(off_chip) == len(inputs):
-        inputs = tuple(count for count, off in zip(inputs, off_chip, strict=True) if off)
-        kinds = tuple(kind for kind, off in zip(kinds, off_chip, strict=False) if off)
-    kept = sum(kernel.inputs) - sum(inputs)
+    if len(task.inputs) == len(inputs):
+        off = [not kept.issuperset(group) for group in task.inputs]
+        inputs = tuple(count for count, load in zip(inputs, off, strict=True) if load)
+        kinds = tuple(kind for kind, load in zip(kinds, off, strict=False) if load)
     weights = kernel.weights + sum(work.weights for work in task.epilogue)
-    return replace(kernel, inputs=inputs, kinds=kinds, operations=operations, weights=weights, kept=kept)
+    kept_inputs = sum(kernel.inputs) - sum(inputs)
+    return replace(
+        kernel, inputs=inputs, kinds=kinds, operations=operations, weights=weights, kept=kept_inputs
+    )

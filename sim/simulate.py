@@ -181,7 +181,7 @@ class Stages:
                 around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
                 plan = self._map(task.name, kernel, around).plan
             else:
-                work = fuse_vector(task, kernel, tuple(tensor not in self.lowered.kept for _, tensor in reads))
+                work = fuse_vector(task, kernel, self.lowered.kept)
                 plan = self._chunk(work, frozenset(on_chip))
             waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
             stages.append(Stage(plan, index, waits, task.writes))
