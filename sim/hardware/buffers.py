@@ -11,7 +11,7 @@ from sim.hardware.unit import Signal
 from sim.timeline import Occupancy
 
 
-@dataclass
+@dataclass(eq=False)
 class Slot:
     """A tile on chip. `release` fires when its place is free, `freed_at` is the work step before that.
 
@@ -38,7 +38,11 @@ class Buffers:
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
         self.names = {operand: arch.buffer_of(operand) for operand in OPERANDS}
-        self.held: dict[str, list[Slot]] = {name: [] for name in arch.buffers}
+        self.held: dict[str, dict[Slot, None]] = {name: {} for name in arch.buffers}
+        """Places with bytes that no later tile has taken, oldest first."""
+        self.used = dict.fromkeys(arch.buffers, 0)
+        """Bytes of these places."""
+        self.unfreed: dict[tuple[str, int], deque[Slot]] = {}
         self.last: dict[tuple[str, int], deque[Slot]] = {}
         self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
         self.claimed = dict.fromkeys(arch.buffers, 0)
@@ -57,27 +61,37 @@ class Buffers:
         held, capacity = self.held[name], self.arch.buffers[name].tile_capacity
         last = self.last.setdefault((operand, stage), deque(maxlen=slots))
         victims = [last[0]] if len(last) == slots else []
-        free = capacity - sum(slot.left for slot in held)
-        needed = size - sum(slot.lend(size) for slot in victims if slot.release is not None)
+        free = capacity - self.used[name]
+        lent = sum(slot.lend(size) for slot in victims if slot.release is not None)
+        needed = size - lent
         needed -= min(needed, free)
         self.short |= needed > 0
-        for slot in held:
-            if needed and slot.left and slot.release is not None:
-                needed -= slot.lend(needed)
-                victims.append(slot)
+        if needed:
+            for slot in held:
+                if slot.left and slot.release is not None:
+                    part = slot.lend(needed)
+                    needed, lent = needed - part, lent + part
+                    victims.append(slot)
+                    if not needed:
+                        break
         if needed or any(slot.release is None for slot in victims):
             what, total = f"a tile of {operand}", capacity + needed
             raise CapacityError(what, f"buffer '{name}'", total, capacity, "use a smaller tile")
         new = Slot(operand, size, stage, size)
-        self.held[name] = [*(slot for slot in held if slot.left or slot.release is None), new]
-        self.claimed[name] = max(self.claimed[name], sum(slot.left for slot in self.held[name]))
+        for slot in victims:
+            if not slot.left:
+                held.pop(slot, None)
+        held[new] = None
+        self.used[name] += size - lent
+        self.claimed[name] = max(self.claimed[name], self.used[name])
+        self.unfreed.setdefault((operand, stage), deque()).append(new)
         last.append(new)
         return new, victims
 
     def free(self, operand: str, stage: int, release: Signal, work: int) -> None:
         """Mark the oldest tile of `operand` in the stage as given back when `release` fires."""
         name = self.names[operand]
-        slot = next(s for s in self.held[name] if s.operand == operand and s.stage == stage and s.release is None)
+        slot = self.unfreed[operand, stage].popleft()
         slot.release, slot.freed_at = release, work
         occupancy, size = self.occupancy[name], slot.bytes
         release.then(lambda: occupancy.give(size))

@@ -108,6 +108,7 @@ class Unit:
         self.queue: deque[Job] = deque()
         self.ledger = Ledger()
         self.jumps: list[tuple[int, int]] = []
+        self._jumped = 0
         self.current: Job | None = None
         self.blocked_on: str = ""
         self.deadline: int | None = None
@@ -160,7 +161,10 @@ class Unit:
         """Move the ledger over iterations that the engine skipped up to `shift`; return by how much it moved."""
         if shift <= self._shift:
             return 0
-        moved = sum(amount for after, amount in self.jumps if self._shift < after <= shift)
+        moved = 0
+        while self._jumped < len(self.jumps) and self.jumps[self._jumped][0] <= shift:
+            moved += self.jumps[self._jumped][1]
+            self._jumped += 1
         self.ledger.skip(moved)
         self._shift = shift
         return moved
