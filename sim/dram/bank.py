@@ -14,6 +14,7 @@ from sim.dram.stream import Transfer
 READ: Final = 0
 WRITE: Final = 1
 CLOSED: Final = -1
+OPENING: Final = -2
 
 Request = tuple[int, int, int, int, int, Transfer, int, int]
 """Number in order of arrival, bank, row, column, clock of arrival, transfer, burst, READ or WRITE."""
@@ -55,7 +56,7 @@ class Banks:
         elif at == CLOSED:
             slot = self.activate_slot + bank
         elif self.active_in[bank]:
-            return
+            return  # its row stays, or is still opening
         else:
             slot = self.precharge_slot + bank
         self.slots[kind].setdefault(slot, request)
@@ -81,19 +82,21 @@ class Banks:
         if not self.active_in[bank]:
             self._sort(bank)
 
-    def activate(self, request: Request) -> None:
-        """Open the row of a request, which waits for nobody else from now on."""
-        bank = request[BANK]
-        if request in self.active:
-            self.active.remove(request)
-            self.active_in[bank] -= 1
-        else:
-            self.waiting[request[KIND]][bank].remove(request)
-            self.held[request[KIND]] -= 1
-        self.active.append(request)
+    def hold(self, request: Request) -> None:
+        """Begin to open the row of a request; until it is open, nothing else goes to its bank."""
+        bank, kind = request[BANK], request[KIND]
+        self.waiting[kind][bank].remove(request)
+        self.held[kind] -= 1
         self.active_in[bank] += 1
-        self.open_row[bank] = request[ROW]
-        self._sort(bank)
+        self.open_row[bank] = OPENING
+        self.slots[READ].pop(self.activate_slot + bank, None)
+        self.slots[WRITE].pop(self.activate_slot + bank, None)
+
+    def open(self, request: Request) -> None:
+        """Take it that the row of a request is open."""
+        self.active.append(request)
+        self.open_row[request[BANK]] = request[ROW]
+        self._sort(request[BANK])
 
     def close(self, bank: int) -> None:
         """Close the row of a bank."""

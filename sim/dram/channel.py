@@ -10,6 +10,7 @@ watermark. Nothing happens between two commands, so the clock jumps.
 from __future__ import annotations
 
 from collections import deque
+from typing import ClassVar
 
 from sim.dram.bank import ARRIVAL, BANK, BURST, CLOSED, COLUMN, KIND, NUMBER, READ, ROW, TRANSFER, WRITE, Banks, Request
 from sim.dram.counters import Counters
@@ -22,9 +23,14 @@ from sim.dram.waits import Waits
 Logged = tuple[int, int, int, int, int]
 """Clock, command, node of its scope, row, column."""
 
+Pick = tuple[int, Request | None, int]
+"""Clock, request and slot of what comes next."""
+
 
 class Channel:
     """One channel: its banks, queues, timing and what it counted."""
+
+    opens_with: ClassVar[str] = "ACT"
 
     def __init__(self, device: Device, per_clock: int = 1, log: list[Logged] | None = None) -> None:
         """Make an idle channel that takes up to `per_clock` requests a clock; commands are appended to `log`."""
@@ -58,7 +64,7 @@ class Channel:
 
     def _bind(self) -> None:
         number, lookup = self._commands, self.timing.lookup
-        self._slot_commands = [number[name] for name in ("RD", "WR", "ACT", "PREpb")]
+        self._slot_commands = [number[name] for name in ("RD", "WR", self.opens_with, "PREpb")]
         self._look = [each for command in self._slot_commands for each in lookup[command]]
         self._floor = [0] * len(self._look)
 
@@ -91,7 +97,8 @@ class Channel:
         limit = min(until, self.next_refresh - 1, arrival)
         if self._capped:
             limit = self._order_closing(now, limit)
-        self._issue_next(now, limit)
+        if not self._issue_next(now, limit):
+            self.clock = limit
 
     def _take(self, clock: int) -> int:
         """Let requests into the queues at `clock`; return the next clock at which more could come."""
@@ -142,29 +149,30 @@ class Channel:
             self.counters.forwarded += 1
         stream.transfer.serve(clock + 1)
 
-    def _issue_next(self, now: int, limit: int) -> None:
-        """Issue the command that comes first from `now` to `limit`; without one, let the time pass."""
-        clock, request, slot = self._pick_active(now, limit + 1)
+    def _issue_next(self, now: int, limit: int) -> bool:
+        """Issue the command that comes first from `now` to `limit`; return whether there is one."""
+        pick = self._pick_active(now, limit + 1)
         if self._orders:
             due = self._order_clock(now)
-            if due < clock:
+            if due < pick[0]:
                 self.clock = due
                 self._carry_out()
-                return
-        elif clock != now:
-            clock, request, slot = self._pick_waiting(now, clock, request, slot)
+                return True
+        elif pick[0] != now:
+            pick = self._pick_waiting(now, pick)
+        clock, request, slot = pick
         if request is None:
-            self.clock = limit
-        else:
-            self.clock = clock
-            self._issue(request, slot, clock)
+            return False
+        self.clock = clock
+        self._issue(request, slot, clock)
+        return True
 
-    def _pick_active(self, now: int, before: int) -> tuple[int, Request | None, int]:
-        """Return when the first active request can go on, which one, and to what slot, if `before` that clock."""
+    def _pick_active(self, now: int, before: int) -> Pick:
+        """Return when the first active request can be served, which, and its slot, if before clock `before`."""
         banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
         best, found, where = before, None, -1
         for request in banks.active:
-            slot = self._slot(request)
+            slot = banks.column_slot[request[KIND]] + request[BANK]
             if floor[slot] > best:
                 continue
             clock = floor[slot] = max(look[slot](ready)) >> SHIFT
@@ -174,22 +182,15 @@ class Channel:
                 best, found, where = clock, request, slot
         return best, found, where
 
-    def _slot(self, request: Request) -> int:
-        """Return the slot of an active request: its column, unless an auto-precharge closed its row."""
-        banks, bank = self.banks, request[BANK]
-        at = banks.open_row[bank]
-        if at == request[ROW]:
-            return banks.column_slot[request[KIND]] + bank
-        return (banks.activate_slot if at == CLOSED else banks.precharge_slot) + bank
-
-    def _pick_waiting(
-        self, now: int, best: int, found: Request | None, where: int
-    ) -> tuple[int, Request | None, int]:
-        """Return the oldest of the requests in the served queue that are ready first, if before clock `best`."""
+    def _pick_waiting(self, now: int, pick: Pick) -> Pick:
+        """Return the oldest of the ready requests of the served queue, or `pick` where none is before its clock."""
         self._choose_queue()
+        return self._oldest(now, pick, self.banks.slots[self._serving])
+
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request]) -> Pick:
         ready, floor, look = self.timing.ready, self._floor, self._look
-        oldest = -1
-        for slot, request in self.banks.slots[self._serving].items():
+        (best, found, where), oldest = pick, -1
+        for slot, request in slots.items():
             if floor[slot] > best:
                 continue
             clock = floor[slot] = max(look[slot](ready)) >> SHIFT
@@ -219,8 +220,9 @@ class Channel:
     def _access(self, request: Request, slot: int, clock: int) -> None:
         """Issue the read or write of a request; it is served."""
         banks, bank, kind = self.banks, request[BANK], request[KIND]
-        self.waits.access(request, max(self._look[slot](self.timing.ready)), clock)
-        if banks.active_in[bank] and request in banks.active:
+        active = banks.active_in[bank] > 0 and request in banks.active
+        self.waits.access(request, max(self._look[slot](self.timing.ready)), clock, active)
+        if active:
             banks.retire(request)
         else:
             self._count_row(request, "row_hits")
@@ -229,10 +231,8 @@ class Channel:
                 self._buffered.discard(request[BURST])
         command = self._slot_commands[kind]
         if self._cap != NEVER:
-            command = self._count_access(bank, kind)
-        self.timing.issue(command, bank, clock)
-        if self.log is not None:
-            self.log.append((clock, command, bank, request[ROW], request[COLUMN]))
+            command = self._count_access(bank, kind, clock)
+        self._put(command, bank, clock, request)
         request[TRANSFER].serve(clock + self._latency[kind])
         if kind:
             self.counters.writes += 1
@@ -243,11 +243,16 @@ class Channel:
         bank = request[BANK]
         self.waits.activate(request, max(self._look[slot](self.timing.ready)), clock)
         self._count_row(request, "row_misses")
-        self.banks.activate(request)
+        self._open(request, clock)
         if request[KIND]:
             self._buffered.discard(request[BURST])
         self.counters.activates += 1
         self._put(self._slot_commands[2], bank, clock, request)
+
+    def _open(self, request: Request, clock: int) -> None:
+        """Begin to open the row of a request; here one command does it all."""
+        self.banks.hold(request)
+        self.banks.open(request)
 
     def _precharge(self, request: Request, slot: int, clock: int) -> None:
         bank = request[BANK]
@@ -332,17 +337,18 @@ class Channel:
                 limit = min(limit, clock - 1)
         return limit
 
-    def _count_access(self, bank: int, kind: int) -> int:
+    def _count_access(self, bank: int, kind: int, clock: int) -> int:
         """Return the command of an access under the closed policy: with auto-precharge once the row had its share."""
         auto = self._commands["WRA" if kind else "RDA"]
-        if self._accesses[bank] >= self._cap and self.timing.when(auto, bank) >> SHIFT <= self.clock:
+        held, due = self.banks.active_in[bank], self._accesses[bank] >= self._cap
+        if due and not held and self.timing.when(auto, bank) >> SHIFT <= clock:
             self.banks.close(bank)
-            self.waits.close(bank, self.clock)
+            self.waits.close(bank, clock)
             self._reset(bank)
             self.counters.auto_precharges += 1
             return auto
         self._accesses[bank] += 1
-        if self._accesses[bank] == max(1, self._cap):
+        if self._accesses[bank] == self._cap:
             self._capped.add(bank)
         return self._slot_commands[kind]
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dram.address import places
-from sim.dram.channel import Channel, Logged
+from sim.dram.channel import Logged
 from sim.dram.counters import Counters
 from sim.dram.device import Device
+from sim.dram.kinds import channel
 from sim.dram.stream import Stream, Transfer
 from sim.dram.timing import NEVER
 
@@ -26,9 +27,7 @@ class Controller:
         """Make idle channels that each take up to `per_clock` requests a clock, and keep their commands with `log`."""
         self.device = device
         self.logs: list[list[Logged]] = [[] for _ in range(device.channels)] if log else []
-        self.parts = [
-            Channel(device, per_clock, self.logs[i] if log else None) for i in range(device.channels)
-        ]  # fmt: skip
+        self.parts = [channel(device, per_clock, self.logs[i] if log else None) for i in range(device.channels)]
 
     def submit(self, addresses: NDArray[np.int64], writes: NDArray[np.bool_] | bool, since: int = 0) -> Transfer:
         """Hand in requests at byte `addresses`, which arrive in order, none before clock `since`."""

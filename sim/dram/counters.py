@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 
 @dataclass
 class Counters:
-    """Commands and row outcomes of a channel, or of several added up; `waits`: clocks of data buses by cause."""
+    """Commands and row outcomes of a channel, or of several added up.
+
+    `forwarded` reads and `merged` writes found their burst in the write queue and needed no command.
+    """
 
     reads: int = 0
     writes: int = 0
@@ -20,13 +23,8 @@ class Counters:
     row_hits: int = 0
     row_misses: int = 0
     row_conflicts: int = 0
-    open_clocks: int = 0
-    waits: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Counters) -> None:
         """Add the counts of `other`."""
         for each in fields(self):
-            if each.name != "waits":
-                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-        for cause, clocks in other.waits.items():
-            self.waits[cause] = self.waits.get(cause, 0) + clocks
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))

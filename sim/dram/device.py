@@ -15,6 +15,9 @@ from sim.dram.schema import Specification
 from sim.errors import ConfigError, Problem, nearest
 from sim.yamlfile import Document, check, dotted, in_order, read
 
+SHORT = {"read_q": "read_queue", "write_q": "write_queue", "wr_hi": "write_high", "wr_lo": "write_low"}
+"""Short names of keys, as tables of results have them."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -56,6 +59,12 @@ class Device:
     def banks(self) -> int:
         """Banks of one channel."""
         return prod(self.counts[level] for level in self.spec.levels[1:])
+
+    @cached_property
+    def ranks(self) -> int:
+        """Groups of banks of one channel that refresh together: ranks, or pseudo-channels."""
+        scope = self.spec.levels.index(self.spec.commands["REFab"].scope)
+        return prod(self.counts[level] for level in self.spec.levels[1 : scope + 1])
 
     @cached_property
     def capacity(self) -> int:
@@ -126,7 +135,7 @@ def _read(path: Path, below: tuple[Path, ...]) -> Document:
 
 def _path(document: Document, key: str) -> tuple[str, ...]:
     """Return the path that a dotted `key` means: as it stands, or below `timing` or `organization`."""
-    words = tuple(key.split("."))
+    words = tuple(SHORT.get(key, key).split("."))
     if words[0] in Specification.model_fields:
         return words
     for room in ("timing", "organization"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.dram.bank import ARRIVAL, BANK, Request
+from sim.dram.bank import ARRIVAL, BANK, KIND, Request
 from sim.dram.device import Device
 from sim.dram.hierarchy import Hierarchy
 from sim.dram.schema import Specification
@@ -30,10 +30,15 @@ class Waits:
         last = len(tree.levels) - 1
         self._bus = [tree.above(last, bank, bus) for bank in range(tree.banks)]
         self._free = [1] * tree.nodes[bus]
+        self._moved = [0] * tree.nodes[bus]
+        self._latency = max(device.read_latency, device.write_latency)
         self._opened = [ORDER] * tree.banks
         self._closed = [ORDER] * tree.banks
-        self._activated = [_names(name, spec, "activate") for name in timing.reasons]
-        self._precharged = [_names(name, spec, "precharge") for name in timing.reasons]
+        self._activated_at = [0] * tree.banks
+        self._to_access = [_clocks_to(spec, command) for command in ("RD", "WR")]
+        self._slack = int(spec.half_clocks)
+        self._activated = [_follows(name, spec, "activate") for name in timing.reasons]
+        self._precharged = [_follows(name, spec, "precharge") for name in timing.reasons]
         rank = tree.depth[spec.commands["REFab"].scope]
         self._rank = [tree.above(last, bank, rank) for bank in range(tree.banks)]
         self._open = [0] * tree.nodes[rank]
@@ -41,21 +46,32 @@ class Waits:
         self._is_open = [False] * tree.banks
         self.open_clocks = 0
 
-    def access(self, request: Request, ready: int, clock: int) -> None:
-        """Lay the clocks since the last data of the bus to what the access at `clock` waited for."""
+    def access(self, request: Request, ready: int, clock: int, opened: bool) -> None:
+        """Lay the clocks since the last data of the bus to what the access at `clock` waited for.
+
+        opened: its row was opened for it; the clocks until it could be used are those of the activation.
+        """
         bank = request[BANK]
         bus = self._bus[bank]
         gap = clock - self._free[bus]
-        self._free[bus] = clock + self._burst
         if gap > 0:
-            reason = self._reason(request, ready, clock)
-            cause = self._opened[bank] if self._activated[reason] else self._name(reason, request, clock)
-            self.clocks[cause] = self.clocks.get(cause, 0) + gap
+            if opened:
+                usable = self._activated_at[bank] + self._to_access[request[KIND]]
+                self._lay(self._opened[bank], min(gap, usable - self._free[bus]))
+                gap = min(gap, clock - usable)
+            self._lay(self._name(self._reason(ready, clock), request, clock), gap)
+        self._free[bus] = clock + self._burst
+        self._moved[bus] += 1
+
+    def _lay(self, cause: str, clocks: int) -> None:
+        if clocks > 0:
+            self.clocks[cause] = self.clocks.get(cause, 0) + clocks
 
     def activate(self, request: Request, ready: int, clock: int) -> None:
         """Remember what an activation waited for."""
         bank = request[BANK]
-        reason = self._reason(request, ready, clock)
+        reason = self._reason(ready, clock)
+        self._activated_at[bank] = clock
         self._opened[bank] = self._closed[bank] if self._precharged[reason] else self._name(reason, request, clock)
         if not self._is_open[bank]:
             self._is_open[bank] = True
@@ -66,7 +82,7 @@ class Waits:
 
     def precharge(self, bank: int, ready: int, clock: int) -> None:
         """Remember what a precharge waited for; one that follows an activation is part of the row cycle."""
-        reason = ready & ((1 << SHIFT) - 1) if ready >> SHIFT == clock else 0
+        reason = self._reason(ready, clock)
         if not reason:
             self._closed[bank] = "tRP"
         else:
@@ -86,13 +102,25 @@ class Waits:
         for bank in banks:
             self._closed[bank] = REFRESH
 
+    def shares(self, cycles: int) -> dict[str, int]:
+        """Return the clocks of all buses up to `cycles` by cause: data, what was waited for, and the last latency."""
+        found = dict(self.clocks)
+        for free, moved in zip(self._free, self._moved, strict=True):
+            found[DATA] = found.get(DATA, 0) + moved * self._burst
+            rest = cycles - (free - 1)
+            tail = min(rest, self._latency) if moved else 0
+            found[LATENCY] = found.get(LATENCY, 0) + tail
+            found[QUEUE] = found.get(QUEUE, 0) + rest - tail
+        return found
+
     def open_until(self, clock: int) -> int:
         """Return the clocks up to `clock` that ranks had a row open, summed over ranks."""
         still = sum(clock - since for since, count in zip(self._since, self._open, strict=True) if count)
         return self.open_clocks + max(0, still)
 
-    def _reason(self, request: Request, ready: int, clock: int) -> int:
-        return ready & ((1 << SHIFT) - 1) if ready >> SHIFT == clock else 0
+    def _reason(self, ready: int, clock: int) -> int:
+        """Return the number of the constraint that held a command until `clock`; 0 where none did."""
+        return ready & ((1 << SHIFT) - 1) if (ready >> SHIFT) + self._slack >= clock else 0
 
     def _name(self, reason: int, request: Request, clock: int) -> str:
         if reason:
@@ -100,9 +128,22 @@ class Waits:
         return QUEUE if request[ARRIVAL] + 1 == clock else ORDER
 
 
-def _names(name: str, spec: Specification, does: str) -> bool:
+def _follows(name: str, spec: Specification, does: str) -> bool:
+    """Return whether a constraint holds a bank back behind a command that does so, to the same bank."""
     gap = spec.constraints.get(name)
-    return gap is not None and gap.level == "Bank" and all(spec.commands[c].does == does for c in gap.preceding)
+    if gap is None or gap.level != "Bank":
+        return False
+    return all(spec.commands[command].does.startswith(does) for command in gap.preceding)
+
+
+def _clocks_to(spec: Specification, command: str) -> int:
+    """Return the clocks from an activation to an access of its bank."""
+    opens = next(name for name, each in spec.commands.items() if each.does.startswith("activate"))
+    found = [
+        spec.clocks(gap.latency) + spec.commands[opens].cycles - spec.commands[command].cycles
+        for gap in spec.constraints.values() if opens in gap.preceding and command in gap.following
+    ]  # fmt: skip
+    return max(found, default=0)
 
 
 def _cause(spec: Specification, name: str) -> str:
