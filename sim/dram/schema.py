@@ -66,22 +66,24 @@ Volts = Annotated[float, *_quantity("voltage")]
 class Source(Strict):
     """Where figures come from; `derived` is the formula where they are not as published."""
 
-    text: str
-    derived: str | None = None
+    text: str = Field(description="publication and place in it")
+    derived: str | None = Field(None, description="the formula, where the figure is not as published")
 
 
 class Parameter(Strict):
     """A timing parameter in clocks of the device, and the name of its source."""
 
-    cycles: int = Field(ge=0)
-    source: str = OVERRIDE
+    cycles: int = Field(ge=0, description="clocks")
+    source: str = Field(OVERRIDE, description="name of its source")
 
 
 class Command(Strict):
     """What a command does to the banks in its scope, and how it occupies the command bus."""
 
-    does: Literal["activate", "activate_first", "precharge", "read", "write", "refresh", "sync"]
-    scope: Level
+    does: Literal["activate", "activate_first", "precharge", "read", "write", "refresh", "sync"] = Field(
+        description="what happens to the banks in its scope; sync wakes the data clock"
+    )
+    scope: Level = Field(description="the level one node of which it goes to")
     cycles: Count = Field(1, description="clocks on the command bus")
     bus: Literal["row", "column"] | None = Field(None, description="its own bus, where there are two")
     precharges: bool = Field(False, description="closes the row by itself")
@@ -94,42 +96,42 @@ class Constraint(Strict):
     to another node of that level (a switch between ranks).
     """
 
-    level: Level
-    preceding: Annotated[list[str], Field(min_length=1)]
-    following: Annotated[list[str], Field(min_length=1)]
+    level: Level = Field(description="both commands go to one node of this level")
+    preceding: list[str] = Field(min_length=1, description="commands that hold others back")
+    following: list[str] = Field(min_length=1, description="commands that are held back")
     latency: str = Field(description="sum of timing parameters")
-    window: Count = 1
-    sibling: bool = False
+    window: Count = Field(1, description="counts from the n-th last preceding command")
+    sibling: bool = Field(False, description="holds back the other nodes of the level instead")
 
 
 class Currents(Strict):
     """Currents of one device in mA (Micron TN-40-07 names), devices side by side, supply voltage."""
 
-    VDD: Volts
+    VDD: Volts = Field(description="supply voltage")
     devices: float = Field(gt=0, description="devices that serve one burst together")
-    IDD0: float = Field(gt=0)
-    IDD2N: float = Field(gt=0)
-    IDD3N: float = Field(gt=0)
-    IDD4R: float = Field(gt=0)
-    IDD4W: float = Field(gt=0)
-    IDD5AB: float = Field(gt=0)
-    source: str
+    IDD0: float = Field(gt=0, description="mA, activating and precharging one bank every tRC")
+    IDD2N: float = Field(gt=0, description="mA, all banks closed")
+    IDD3N: float = Field(gt=0, description="mA, a row open")
+    IDD4R: float = Field(gt=0, description="mA, reading all the time")
+    IDD4W: float = Field(gt=0, description="mA, writing all the time")
+    IDD5AB: float = Field(gt=0, description="mA, refreshing all banks")
+    source: str = Field(description="name of their source")
 
 
 class Event(Strict):
     """Energy of one event in pJ, its source, and the formula where it is not as published."""
 
-    value: Picojoules
-    source: str
-    derived: str | None = None
+    value: Picojoules = Field(description="energy of one")
+    source: str = Field(description="name of its source")
+    derived: str | None = Field(None, description="the formula, where the figure is not as published")
 
 
 class Power(Strict):
     """Standby power of one channel in W, its source."""
 
-    value: Annotated[float, *_quantity("power")]
-    source: str
-    derived: str | None = None
+    value: Annotated[float, *_quantity("power")] = Field(description="power of one channel")
+    source: str = Field(description="name of its source")
+    derived: str | None = Field(None, description="the formula, where the figure is not as published")
 
 
 class Events(Strict):
@@ -145,15 +147,15 @@ class Events(Strict):
 class Specification(Strict):
     """A DRAM device and the policies of its controller, as one file says it."""
 
-    name: str
-    description: str
+    name: str = Field(description="what others call the device")
+    description: str = Field(description="what it is, on one line")
     validated: str = Field(description="against what, and how closely")
-    standard: str
-    levels: Annotated[list[Level], Field(min_length=2)]
-    commands: dict[str, Command]
-    constraints: dict[str, Constraint]
-    sources: dict[str, Source]
-    timing: dict[str, Annotated[Parameter, BeforeValidator(_sourced)]]
+    standard: str = Field(description="the family that it belongs to")
+    levels: list[Level] = Field(min_length=2, description="the hierarchy, from Channel to Bank")
+    commands: dict[str, Command] = Field(description="by name")
+    constraints: dict[str, Constraint] = Field(description="gaps between commands, each with a name")
+    sources: dict[str, Source] = Field(description="where figures come from, by short name")
+    timing: dict[str, Annotated[Parameter, BeforeValidator(_sourced)]] = Field(description="parameters by JEDEC name")
     tCK: Picoseconds = Field(description="one clock, in which all timing counts")
     read_latency: str = Field(description="clocks from a read command to its last data")
     write_latency: str = Field(description="clocks from a write command to its last data")
@@ -167,7 +169,9 @@ class Specification(Strict):
     rounding: int = Field(0, ge=0, description="clocks that parts rounded up one by one may exceed their whole by")
     half_clocks: bool = Field(False, description="a clock is half a CK; only precharges use its falling edge")
     channels: Count = Field(1, description="channels side by side, each with its own controller")
-    refresh: Literal["all_bank", "per_bank", "off"] = "all_bank"
+    refresh: Literal["all_bank", "per_bank", "off"] = Field(
+        "all_bank", description="of all banks at once, bank by bank, or none"
+    )
     row_policy: Literal["open", "closed"] = Field("open", description="closed: rows close after row_cap accesses")
     row_cap: int = Field(4, ge=0, description="accesses after which a closed policy closes a row; 0: every access")
     read_queue: Count = Field(32, description="requests that the controller holds, reads")
@@ -175,8 +179,8 @@ class Specification(Strict):
     write_high: float = Field(0.8, gt=0, le=1, description="part of the write queue above which writes drain")
     write_low: float = Field(0.2, ge=0, le=1, description="part of the write queue below which reads go on")
     energy: Literal["currents", "events"] = Field("currents", description="from currents, or by cost of event")
-    currents: Currents | None = None
-    events: Events | None = None
+    currents: Currents | None = Field(None, description="currents of a device")
+    events: Events | None = Field(None, description="energy by event")
 
     @model_validator(mode="after")
     def _consistent(self) -> Specification:

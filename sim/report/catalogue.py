@@ -1,4 +1,4 @@
-"""What there is to choose from: bundled chips and networks, operators, dataflows, energy tables."""
+"""What there is to choose from: bundled chips and networks, operators, dataflows, energy tables, DRAM devices."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ CATALOGUES: dict[str, Callable[[], Entries]] = {
     "ops": _ops,
     "dataflows": lambda: {name: DATAFLOWS[name].title for name in DATAFLOWS},
     "energy": lambda: _files("energy", "about"),
+    "devices": lambda: _files("dram", "description"),
     "graphs": lambda: _files("graph", "title"),
 }
 """Each kind of thing that can be listed, to what is there."""
 
 
 def catalogue(kind: str) -> Entries:
-    """Return the names of `kind` (archs, workloads, ops, dataflows, energy, graphs), each with a line on what it is.
+    """Return the names of `kind` (see CATALOGUES), each with a line on what it is.
 
     Raises ConfigError for any other kind.
     """

@@ -1,20 +1,21 @@
-"""One name, whatever it names: a chip, a network or an energy table, as text or as the JSON Schema of its file."""
+"""One name, be it of a chip, a network, an energy table or a DRAM device: as text, or as the schema of its file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sim import arch, inline, library, workload, yamlfile
+from sim import arch, dram, inline, library, workload, yamlfile
 from sim.errors import ConfigError, Problem, unknown
 from sim.report.chip import chip_text
+from sim.report.device import device_text
 from sim.report.network import network_text
 from sim.report.schema import MODELS, schema
 from sim.report.technology import figures
 
 
 def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: int = 120) -> str:
-    """Return the chip, network or energy table called `name` as text in lines of `width` characters.
+    """Return the chip, network, energy table or DRAM device called `name` as text in lines of `width` characters.
 
     Raises ConfigError where none is called so, or its file has problems.
     """
@@ -25,6 +26,8 @@ def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: in
         return chip_text(arch.load(name, overrides), width)
     if kind == "energy":
         return figures(name, width)
+    if kind == "dram":
+        return device_text(dram.load(name, overrides), width)
     return network_text(workload.open_workload(name, overrides or {}), width)
 
 
@@ -34,7 +37,7 @@ def schema_of(name: str | None = None) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Return whether `name` is an arch, a workload or an energy table; ConfigError where it is none."""
+    """Return whether `name` is an arch, a workload, an energy table or a DRAM device; ConfigError where it is none."""
     if inline.is_inline(name):
         return "workload"
     if "/" in name or name.endswith((".yaml", ".yml")):
