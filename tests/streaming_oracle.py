@@ -14,7 +14,7 @@ import simpy
 from hypothesis import strategies as st
 
 from sim.streaming import rows
-from sim.streaming.graph import Channel, Graph, Op, Phase, Unit
+from sim.streaming.graph import Channel, Graph, Op, Phase, Port, Unit
 from sim.streaming.net import Net
 from sim.streaming.simulate import outcome
 
@@ -28,6 +28,42 @@ class Found:
     empty: dict[str, int]
     peak: dict[str, int]
     blocked: dict[str, tuple[str, str]]
+    bursts: dict[str, list[tuple[int, str]]]
+
+
+class Memory:
+    """A memory port: a queue of requests in order of their time, and of the units in the same cycle."""
+
+    def __init__(self, env: simpy.Environment, port: Port, order: list[str]) -> None:
+        self.env, self.port, self.order = env, port, order
+        self.asked: list[tuple[int, int, int, int, simpy.Event]] = []
+        self.free_at = 0
+        self.log: list[tuple[int, str]] = []
+        env.process(self.serve())
+        self.changed = env.event()
+
+    def ask(self, unit: str, words: int, latency: int) -> simpy.Event:
+        """Return the event of the burst's first cycle, known as soon as it is served."""
+        event = self.env.event()
+        self.asked.append((int(self.env.now), self.order.index(unit), words, latency, event))
+        if not self.changed.triggered:
+            self.changed.succeed()
+        return event
+
+    def serve(self):
+        yield self.env.timeout(0)
+        while True:
+            if not self.asked:
+                self.changed = self.env.event()
+                yield self.changed
+            yield self.env.timeout(0.5)  # whoever else asks in this cycle has done so
+            for issued, unit, words, latency, event in sorted(self.asked, key=lambda request: request[:2]):
+                start = max(issued + latency, self.free_at)
+                self.free_at = start + words
+                self.log.append((start, self.order[unit]))
+                event.succeed(start)
+            self.asked.clear()
+            yield self.env.timeout(0.5)
 
 
 class Fifo:
@@ -61,8 +97,71 @@ def oracle(graph: Graph) -> Found:
     """Return what happens in `graph`, event by event."""
     env = simpy.Environment()
     fifos = {name: Fifo(env, channel, graph.capacity(name)) for name, channel in graph.channels.items()}
+    memories = {name: Memory(env, port, list(graph.units)) for name, port in graph.ports.items()}
     ends: dict[str, int] = {}
     at: dict[str, tuple[str, str]] = {}
+
+    def requests(spec: Unit, starts: list, ended: list):
+        port = graph.ports[spec.bursts.port]
+        for index, words in enumerate(spec.bursts.sizes):
+            if index >= port.outstanding:
+                yield ended[index - port.outstanding]
+            asked = memories[spec.bursts.port].ask(spec.name, words, port.read_latency)
+            asked.callbacks.append(lambda event, index=index: starts[index].succeed(event.value))
+            yield env.timeout(1)
+
+    def reader(spec: Unit):
+        (phase,) = spec.phases
+        starts, ended = ([env.event() for _ in spec.bursts.sizes] for _ in range(2))
+        env.process(requests(spec, starts, ended))
+        for index, words in enumerate(spec.bursts.sizes):
+            start = yield starts[index]
+            for word in range(start, start + words):
+                if word > env.now:
+                    yield env.timeout(word - env.now)
+                sampled = env.now
+                for op in phase.ops:
+                    yield from push(spec, op, sampled)
+                yield env.timeout(phase.interval)
+            ended[index].succeed()
+        ends[spec.name] = env.now
+
+    def writer(spec: Unit):
+        (phase,) = spec.phases
+        port, flying, issued = graph.ports[spec.bursts.port], [], -1
+        for words in spec.bursts.sizes:
+            if len(flying) >= port.outstanding:
+                yield flying.pop(0)
+            for _ in range(words):
+                for op in phase.ops:
+                    yield from pop(spec, op)
+                yield env.timeout(phase.interval)
+            flying.append(env.process(written(spec, words, max(env.now, issued + 1))))
+            issued = max(env.now, issued + 1)
+        yield simpy.AllOf(env, flying)
+        ends[spec.name] = env.now
+
+    def written(spec: Unit, words: int, issue: int):
+        yield env.timeout(issue - env.now)
+        start = yield memories[spec.bursts.port].ask(spec.name, words, graph.ports[spec.bursts.port].write_latency)
+        yield env.timeout(start + words - env.now)
+
+    def pop(spec: Unit, op: Op):
+        fifo, before = fifos[op.channel], env.now
+        at[spec.name] = (op.channel, "empty")
+        yield fifo.tokens.get()
+        fifo.empty += env.now - before
+        if op.verb == "pop":
+            fifo.free()
+
+    def push(spec: Unit, op: Op, sampled: int):
+        fifo, before = fifos[op.channel], env.now
+        at[spec.name] = (op.channel, "full")
+        yield fifo.slots.get(1)
+        fifo.full += env.now - before
+        fifo.taken[env.now] += 1
+        ready = max(sampled + spec.latency, env.now + fifo.channel.send)
+        fifo.later(ready - env.now, lambda: fifo.tokens.put(0))
 
     def unit(spec: Unit):
         for _ in range(spec.repeat):
@@ -70,33 +169,25 @@ def oracle(graph: Graph) -> Found:
                 for _ in range(phase.count):
                     sampled = None
                     for op in phase.ops:
-                        fifo, before = fifos[op.channel], env.now
                         if op.verb == "free":
-                            fifo.free()
+                            fifos[op.channel].free()
                         elif op.verb == "push":
                             sampled = env.now if sampled is None else sampled
-                            at[spec.name] = (op.channel, "full")
-                            yield fifo.slots.get(1)
-                            fifo.full += env.now - before
-                            fifo.taken[env.now] += 1
-                            ready = max(sampled + spec.latency, env.now + fifo.channel.send)
-                            fifo.later(ready - env.now, lambda fifo=fifo: fifo.tokens.put(0))
+                            yield from push(spec, op, sampled)
                         else:
-                            at[spec.name] = (op.channel, "empty")
-                            yield fifo.tokens.get()
-                            fifo.empty += env.now - before
-                            if op.verb == "pop":
-                                fifo.free()
+                            yield from pop(spec, op)
                     yield env.timeout(phase.interval)
         ends[spec.name] = env.now
 
     for spec in graph.units.values():
-        env.process(unit(spec))
+        behaviour = unit if spec.bursts is None else writer if spec.bursts.write else reader
+        env.process(behaviour(spec))
     env.run()
     names = graph.channels
     return Found(
         ends, {n: fifos[n].full for n in names}, {n: fifos[n].empty for n in names},
         {n: fifos[n].peak for n in names}, {n: at[n] for n in graph.units if n not in ends},
+        {name: memory.log for name, memory in memories.items()},
     )  # fmt: skip
 
 

@@ -52,6 +52,9 @@ def _totals(result: StreamResult) -> list[tuple[str, str]]:
         lines = [("cycles", f"{result.cycles:,} = {time} at {clock}, to the end of the last unit")]
     peak = sum(channel.peak_occupancy * channel.bits for channel in result.channels.values())
     capacity = "unbounded" if result.bits is None else f"{result.bits:,} bits"
+    for name, port in result.ports.items():
+        text = f"{port.words:,} words in {port.bursts:,} bursts, a word in {port.utilization:.1%} of the cycles"
+        lines.append((f"port {name}", text))
     return [*lines, ("FIFOs", f"{capacity} in all, {peak:,} bits at their fullest")]
 
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from sim.streaming.net import Net, Step
 
 Blocked = Generator[int, None, None]
-"""A unit at work: it yields the channel whose token it waits for, or ~channel where it waits for a slot."""
+"""A unit at work: it yields the channel whose token it waits for, ~channel where it waits for a slot, or PORT."""
+PORT = 1 << 60
+"""What a unit yields that waits for its memory port."""
 
 
 @dataclass
@@ -42,6 +44,31 @@ class Window:
         self.pushed, self.arrived, self.freed = ([array("q") for _ in range(count)] for _ in range(3))
         self.full, self.empty = [0] * count, [0] * count
 
+    def pop(self, net: Net, channel: int, t: int, release: bool) -> int:
+        """Take the token that is there, at local time `t`; return the local time after it."""
+        at = self.ready[channel].popleft()
+        self.empty[channel] += max(0, at - t)
+        t = max(t, at)
+        if release:
+            self.free(net, channel, t)
+        return t
+
+    def free(self, net: Net, channel: int, t: int) -> None:
+        """Give a slot back at local time `t`."""
+        self.credits[channel].append(t + net.credit[channel])
+        self.freed[channel].append(t + net.credit[channel])
+
+    def push(self, net: Net, channel: int, t: int, done: int) -> int:
+        """Push a token, computed at `done`, into the slot that is there; return the local time after it."""
+        at = self.credits[channel].popleft()
+        self.full[channel] += max(0, at - t)
+        t = max(t, at)
+        at = max(done, t + net.send[channel])
+        self.pushed[channel].append(t)
+        self.ready[channel].append(at)
+        self.arrived[channel].append(at)
+        return t
+
 
 def begin(net: Net, iterations: int = 1) -> Window:
     """Return the window of the first of `iterations` equal parts of the run, from cycle 0."""
@@ -56,15 +83,14 @@ def begin(net: Net, iterations: int = 1) -> Window:
 
 def run(net: Net, window: Window, repeats: Sequence[int]) -> None:
     """Carry the window out: unit u goes through its phases `repeats[u]` times."""
-    programs = [static(net, unit, window, repeats[unit]) for unit in range(len(net.units))]
-    drive(net, window, programs)
+    drive(net, window, [static(net, unit, window, repeats[unit]) for unit in range(len(net.units))])
 
 
-def drive(net: Net, window: Window, programs: Sequence[Blocked]) -> None:
-    """Resume each program whenever what it waits for is there, until all end or none can go on."""
+def drive(net: Net, window: Window, programs: Sequence[Blocked], begin: Sequence[int] | None = None) -> None:
+    """Resume programs whenever what they wait for is there, first those that `begin`, until none can go on."""
     neighbours = _neighbours(net, window)
-    waits: dict[int, int] = {}
-    ready = deque(net.order)
+    waits = window.blocked
+    ready = deque(net.order if begin is None else begin)
     while ready:
         unit = ready.popleft()
         at = next(programs[unit], None)
@@ -74,7 +100,6 @@ def drive(net: Net, window: Window, programs: Sequence[Blocked]) -> None:
             if queue and waits.get(other) == code:
                 del waits[other]
                 ready.append(other)
-    window.blocked = waits
 
 
 def _neighbours(net: Net, window: Window) -> list[list[tuple[int, int, deque[int]]]]:

@@ -62,10 +62,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Bursts:
-    """How a unit moves its tokens through a memory port: `sizes` are the tokens of each of its bursts, in order."""
+    """How a unit's firings go through a memory port: the words of each burst in order, one word a firing."""
 
     port: str
     sizes: tuple[int, ...]
+    write: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Unit:
     """Hardware that fires: its kind, pipeline latency in cycles, and what each firing does.
 
     `holds`: words that it keeps of a channel in a buffer of its own, which add to that channel's depth.
-    `bursts`: the transfers on a memory port in which its firings happen, for a reader or writer. `behaviour`
-    computes values, and the number of outputs where that depends on values (`sim.streaming.values`).
+    `bursts`: the memory port that its words go through. `behaviour`: what it computes, `sim.streaming.formula`.
     """
 
     name: str
@@ -108,10 +108,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Port:
-    """A memory port that units share, one burst at a time, first come first served (ties: order of the units).
+    """A memory port that units share, a burst at a time and a word a cycle, in order of request (ties: of the units).
 
-    `read_latency`, `write_latency`: cycles from a request to its first beat. `outstanding`: bursts of one unit that
-    may be requested and not over. One beat a cycle.
+    `read_latency`, `write_latency`: cycles from a burst's request to its first word. `outstanding`: bursts of one
+    unit that may be requested and not over; each has room in a buffer, so that a port is never held up by a channel.
     """
 
     name: str

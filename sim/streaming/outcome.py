@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sim.streaming.blocking import Window
 from sim.streaming.net import Net
+from sim.streaming.ports import Memory
 
 Cycles = NDArray[np.int64]
 """Cycles, one for each token or firing, in order."""
@@ -21,7 +22,7 @@ class Outcome:
     `full`, `empty`: cycles in which a channel's producer waited for a slot, and its consumer for a token. `peak`: most
     tokens in it at the end of a cycle, a slot being taken from its push until it can be used again. `pushed`,
     `freed`: how many pushes were made and slots given back. `blocked`: unit to the channel whose token it waits for,
-    or to ~channel where it waits for a slot. `engine` is the one that found it.
+    or to ~channel where it waits for a slot. `engine` is the one that found it; `memory` what the ports did.
     """
 
     times: tuple[int, ...]
@@ -32,6 +33,7 @@ class Outcome:
     freed: tuple[int, ...]
     blocked: dict[int, int]
     engine: str
+    memory: Memory | None = None
 
     @property
     def cycles(self) -> int:
@@ -39,7 +41,7 @@ class Outcome:
         return max(self.times)
 
 
-def of_window(net: Net, window: Window) -> Outcome:
+def of_window(net: Net, window: Window, memory: Memory | None = None) -> Outcome:
     """Return the outcome of a window that was the whole run."""
     pushed = [np.frombuffer(times, np.int64) for times in window.pushed]
     freed = [np.frombuffer(times, np.int64) for times in window.freed]
@@ -47,7 +49,7 @@ def of_window(net: Net, window: Window) -> Outcome:
         times=tuple(window.times), full=tuple(window.full), empty=tuple(window.empty),
         peak=tuple(map(peak, net.initial, pushed, freed)),
         pushed=tuple(map(len, pushed)), freed=tuple(map(len, freed)),
-        blocked=dict(window.blocked), engine="run-to-block",
+        blocked=dict(window.blocked), engine="run-to-block", memory=memory,
     )  # fmt: skip
 
 

@@ -23,8 +23,8 @@ CAUSES = (
 class UnitResult:
     """A unit: its `firings` in the whole run, every cycle by cause, and the share in which it computes.
 
-    `compute` are the intervals of its firings, `wait_input` and `wait_output_space` its waits for tokens and for
-    slots, `idle` the cycles after its end.
+    `compute` are the intervals of its firings, `wait_input` its waits for tokens, and of a reader for its memory
+    port, `wait_output_space` its waits for slots, and of a writer for its port, `idle` the cycles after its end.
     """
 
     kind: str
@@ -57,6 +57,15 @@ class ChannelResult:
 
 
 @dataclass(frozen=True)
+class PortResult:
+    """A memory port: the bursts and words it moved, and the share of the run in which it moved one."""
+
+    bursts: int
+    words: int
+    utilization: float
+
+
+@dataclass(frozen=True)
 class StreamResult:
     """A run of a streaming graph. `cycles`: end of the last unit, None in a deadlock; `stopped_at`: the last activity.
 
@@ -70,6 +79,7 @@ class StreamResult:
     engine: str
     units: Mapping[str, UnitResult]
     channels: Mapping[str, ChannelResult]
+    ports: Mapping[str, PortResult]
     deadlock: Deadlock | None
     provenance: Mapping[str, Any]
 
@@ -82,7 +92,7 @@ class StreamResult:
             stopped_at=found.cycles, engine=found.engine,
             units={unit.name: _unit(net, found, index) for index, unit in enumerate(net.units)},
             channels={name: _channel(graph, found, index) for index, name in enumerate(net.channels)},
-            deadlock=deadlock,
+            ports=_ports(found), deadlock=deadlock,
             provenance={"version": __version__, "graph_sha256": graph.digest, "overrides": dict(overrides)},
         )  # fmt: skip
 
@@ -100,6 +110,7 @@ class StreamResult:
             "stopped_at": self.stopped_at, "engine": self.engine,
             "units": {name: asdict(unit) for name, unit in self.units.items()},
             "channels": {name: asdict(channel) for name, channel in self.channels.items()},
+            "ports": {name: asdict(port) for name, port in self.ports.items()},
             "memory_bits": {
                 "capacity": self.bits,
                 "peak": sum(c.peak_occupancy * c.bits for c in self.channels.values()),
@@ -118,7 +129,10 @@ def _unit(net: Net, found: Outcome, index: int) -> UnitResult:
     unit, total = net.units[index], found.cycles
     empty = sum(found.empty[c] for c, consumer in enumerate(net.consumer) if consumer == index)
     full = sum(found.full[c] for c, producer in enumerate(net.producer) if producer == index)
-    compute = found.times[index] - empty - full
+    waited = found.memory.waited.get(index, 0) if found.memory else 0
+    compute = found.times[index] - empty - full - waited
+    writes = unit.bursts is not None and unit.bursts.write
+    empty, full = (empty, full + waited) if writes else (empty + waited, full)
     cycles = dict.fromkeys(CAUSES, 0) | {
         "compute": compute, "wait_input": empty, "wait_output_space": full, "idle": total - found.times[index],
     }  # fmt: skip
@@ -132,3 +146,8 @@ def _channel(graph: Graph, found: Outcome, index: int) -> ChannelResult:
         graph.producer[channel.name], graph.consumer[channel.name], channel.depth,
         graph.buffer(channel.name), channel.bits, found.pushed[index], found.peak[index], full + empty, full, empty,
     )  # fmt: skip
+
+
+def _ports(found: Outcome) -> dict[str, PortResult]:
+    traffic = found.memory.traffic if found.memory else {}
+    return {name: PortResult(t.bursts, t.words, t.words / max(1, found.cycles)) for name, t in traffic.items()}

@@ -54,8 +54,8 @@ class ChannelFile(Strict):
 class PortFile(Strict):
     """A memory port as its file says it; the defaults are those of AXI in Vitis HLS, as LightningSim models it."""
 
-    read_latency: int = Field(12, ge=0, description="cycles from a request to its first beat")
-    write_latency: int = Field(7, ge=0, description="the same of a write")
+    read_latency: int = Field(12, ge=1, description="cycles from a request to its first beat")
+    write_latency: int = Field(7, ge=1, description="the same of a write")
     outstanding: int = Field(16, ge=1, description="bursts of one unit requested and not over")
 
     def build(self, name: str) -> Port:

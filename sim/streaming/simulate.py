@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sim.errors import ConfigError, Problem, unknown
-from sim.streaming import blocking, checks, rows
+from sim.streaming import blocking, checks, ports, rows
 from sim.streaming.deadlock import explain
 from sim.streaming.graph import Graph
 from sim.streaming.net import Net
@@ -39,6 +39,6 @@ def outcome(graph: Graph, engine: str = "auto") -> Outcome:
     found = None if engine == "run-to-block" else rows.run(net)
     if found is None:
         window = blocking.begin(net)
-        blocking.run(net, window, [unit.repeat for unit in net.units])
-        found = of_window(net, window)
+        memory = ports.run(graph, net, window)
+        found = of_window(net, window, memory)
     return found
