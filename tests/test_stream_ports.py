@@ -67,7 +67,7 @@ def test_two_readers_of_one_port_share_its_words_and_the_stalls_show() -> None:
     assert 2 * 400 <= shared.cycles <= 2 * 400 + 40
     assert shared.ports["hbm"].words == 800
     assert shared.ports["hbm"].utilization == 800 / shared.cycles
-    waits = [result.units["a"].cycles["wait_input"] + result.units["b"].cycles["wait_input"] for result in (own, shared)]
+    waits = [sum(result.units[name].cycles["wait_input"] for name in "ab") for result in (own, shared)]
     assert waits[0] == 24
     assert waits[1] > 300
 
