@@ -12,6 +12,8 @@ from sim.expressions import resolve
 from sim.yamlfile import Document, Path_
 
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+MOST_REPEATS = 10_000
+"""Uses of a block by one layer; more is a slip, and would take all memory to write out."""
 USE_KEYS = ("name", "block", "in", "repeat", "with", "when")
 
 
@@ -135,6 +137,8 @@ class Expansion:
         repeat = _resolved(entry.get("repeat", 1), scope, "repeat")
         if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
             raise _Wrong(f"expected a positive integer, not '{repeat}'", "repeat")
+        if repeat > MOST_REPEATS:
+            raise _Wrong(f"{repeat} is out of range: at most {MOST_REPEATS}", "repeat")
         inputs = _wires(entry, scope, before)
         self._claim(entry["name"], path, scope)
         for index in range(repeat):

@@ -237,6 +237,13 @@ def test_wrong_uses_of_blocks(tmp_path: Path) -> None:
     ]
 
 
+def test_a_block_is_not_repeated_without_end(tmp_path: Path) -> None:
+    """A slip of a few zeros is told at once, and does not fill the memory first."""
+    assert told(tmp_path, net("name: a, block: b, with: {w: 2}, repeat: 1000000000000", head=BLOCK)) == [
+        "net.yaml:5: layers[0].repeat: 1000000000000 is out of range: at most 10000"
+    ]
+
+
 def test_blocks_that_use_each_other_in_a_circle(tmp_path: Path) -> None:
     head = "blocks: {p: {layers: [{name: q, block: q}]}, q: {layers: [{name: p, block: p}]}}"
     lines = told(tmp_path, net("name: a, block: p", head=head))
