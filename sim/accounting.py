@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sim import energy
@@ -14,6 +15,7 @@ from sim.graph import Graph
 from sim.kernel import Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
+from sim.passes import Passes
 from sim.plan import Plan, Totals, totals
 from sim.planner import input_bytes
 from sim.result import Layer, Result, Traffic
@@ -43,6 +45,7 @@ class Book:
         if chip.array:
             self.costs[self.array, "mac"] = self.table.mac(precision.input, precision.weight, precision.partial_sum)
             self.costs[self.array, "register"] = self.table.register(1)
+            self.costs[self.array, "hop"] = self.table.link()
         if isinstance(chip.memory, Simple):
             read, write = self.table.dram(chip.memory.technology)
             self.costs["dram", "read"], self.costs["dram", "write"] = read, write
@@ -236,6 +239,9 @@ class Book:
         if total.macs:
             counts[self.array, "mac"] = total.macs
             counts[self.array, "register"] = total.macs * self._register_bits()
+        for operand, elements in total.hops.items():
+            bits = self.chip.bits("partial_sum" if operand == "output" else operand)
+            counts[self.array, "hop"] = counts.get((self.array, "hop"), 0) + elements * bits
         for operation, count in total.operations.items():
             if count:
                 counts[self.vector, operation] = count
@@ -249,10 +255,13 @@ class Book:
         """Return the register bits that one PE writes for a product: what moves, and the sum.
 
         Source: the registers of sim.reference. The stationary operand rests; in output stationary both
-        operands move and the sum is rewritten in place.
+        operands move and the sum is rewritten in place. In row stationary a product takes four accesses to the
+        scratchpads: both operands, the sum out and in (Chen et al., ISCA 2016).
         """
         array, chip = self.chip.array, self.chip
         assert array is not None  # only contractions ask
+        if DATAFLOWS[array.dataflow].passes:
+            return chip.bits("weight") + chip.bits("input") + 2 * chip.bits("partial_sum")
         stationary = DATAFLOWS[array.dataflow].stationary
         moving = [o for o in ("weight", "input") if o != stationary]
         return sum(chip.bits(o) for o in moving) + chip.bits("partial_sum")
@@ -272,6 +281,8 @@ def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 
 def _mapping(mapping: Any) -> dict[str, Any]:
+    if isinstance(mapping, Passes):
+        return {"passes": asdict(mapping)}
     hold = {operand: list(mapping.inside(operand)) for operand in OPERANDS}
     return {
         "tile": {"g": mapping.g, "m": mapping.m, "n": mapping.n, "k": mapping.k}, "order": list(mapping.order),

@@ -36,6 +36,17 @@ class FoldTiming:
         return self.load + (folds - 1) * self.interval + self.tail
 
 
+class BusWidths(Protocol):
+    """Words a cycle between buffers and PEs (rs)."""
+
+    @property
+    def weights(self) -> int: ...
+    @property
+    def inputs(self) -> int: ...
+    @property
+    def sums(self) -> int: ...
+
+
 class ArrayKnobs(Protocol):
     """What of an array decides the time of a fold; `sim.arch.Systolic` says what each means."""
 
@@ -57,6 +68,8 @@ class ArrayKnobs(Protocol):
     def drain(self) -> str: ...
     @property
     def convention(self) -> str: ...
+    @property
+    def buses(self) -> BusWidths: ...
 
 
 class _Spy:
@@ -82,6 +95,8 @@ class Dataflow(ABC):
     row: Dim
     col: Dim
     stream: Dim
+    passes: bool = False
+    """Whether the array runs processing passes of PE sets instead of folds of a product."""
 
     @abstractmethod
     def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:

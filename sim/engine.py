@@ -18,12 +18,14 @@ from typing import Any
 import simpy
 
 from sim.arch import Arch, Simple, Systolic, Vector
+from sim.dataflow import DATAFLOWS
 from sim.errors import DeadlockError
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
 from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
+from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Record, Unit, Wait
 from sim.plan import START, Loop, Node, Position, Step, steps
@@ -219,7 +221,8 @@ def _units(env: simpy.Environment, arch: Arch, engine: Engine, ports: Ports) -> 
     units: dict[str, Unit] = {}
     for name, unit in arch.units.items():
         if isinstance(unit, Systolic):
-            units[name] = ArrayUnit(env, name, engine, unit, ports)
+            timed = PassUnit if DATAFLOWS[unit.dataflow].passes else ArrayUnit
+            units[name] = timed(env, name, engine, unit, ports)
         elif isinstance(unit, Vector):
             units[name] = VectorUnit(env, name, engine, unit, ports)
     if arch.link is not None and arch.array is not None and arch.array.count > 1:

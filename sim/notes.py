@@ -22,7 +22,7 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
 
     ConfigError where a pattern that matches no layer was set by one of the `overrides`.
     """
-    return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_unlimited(chip),
+    return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
             *_groups(chip, lowered)]  # fmt: skip
 
 
@@ -67,6 +67,23 @@ def _arrays(chip: Arch) -> Iterator[Note]:
         yield _note("one array has nothing to split", split)
     if chip.link is not None:
         yield _note("one array has no other to link with", ["link"])
+
+
+def _passes(chip: Arch) -> Iterator[Note]:
+    """Yield a note on what is fixed of folds where the array works in passes, and the other way round."""
+    if chip.array is None:
+        return
+    by_pass = DATAFLOWS[chip.array.dataflow].passes
+    words = ("tile", "order", "resident") if by_pass else ("passes",)
+    choices = {"mapping": chip.mapping, **{f"mapping.layers.{name}": c for name, c in chip.mapping.layers.items()}}
+    given = [
+        f"{key}.{word}"
+        for key, choice in choices.items()
+        for word in words
+        if (value := getattr(choice, word)) != type(choice).model_fields[word].default and value is not None
+    ]
+    if given:
+        yield _note(f"dataflow {chip.array.dataflow} works in {'passes' if by_pass else 'folds'}", given)
 
 
 def _unlimited(chip: Arch) -> Iterator[Note]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping
+from sim.passes import Passes
 
 Extent = tuple[int, int, int, int]
 """Sizes along (g, m, n, k) of what a step touches, from the position that the loops around it give."""
@@ -38,6 +39,52 @@ class TileWork:
 
 
 @dataclass(frozen=True)
+class PassShape:
+    """What a processing pass of row-stationary PE sets works on; what lies on which PE follows from it.
+
+    Each PE holds `filters` x `channels` rows of `taps` weights and windows of `window` inputs a channel. `sets`
+    is (r, t): PE sets behind each other along the channels, and beside each other along the filters; a set is
+    `kernel_rows` x `width` PEs. `images` x `outputs` windows pass through them; from one window to the next
+    `step` new columns of inputs arrive. The words are those of the whole pass (`weight_words`), of one column
+    of inputs (`column_words`), of the sums of one window (`sum_words`).
+    """
+
+    filters: int
+    channels: int
+    taps: int
+    window: int
+    step: int
+    kernel_rows: int
+    width: int
+    sets: tuple[int, int]
+    images: int
+    outputs: int
+    weight_words: int
+    column_words: int
+    sum_words: int
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """What a row-stationary array does for one tile: one processing pass, and what it moves on chip.
+
+    `slots` counts the PEs of the array, `used` those that the PE sets cover. `reads` and `writes` are elements by
+    operand between the array and the buffers, `moves` the same in bytes, `hops` elements that PEs take from a
+    bus or from another PE.
+    """
+
+    shape: PassShape
+    macs: int
+    used: int
+    slots: int
+    reads: tuple[tuple[str, int], ...]
+    writes: tuple[tuple[str, int], ...]
+    hops: tuple[tuple[str, int], ...] = ()
+    moves: Moves = ()
+    folds: int = 1
+
+
+@dataclass(frozen=True)
 class Load:
     """Bring a tile of `operand` from memory into a slot on chip; `partial` sums are read back."""
 
@@ -59,7 +106,7 @@ class Claim:
 class Compute:
     """Run the folds of a tile on the array, on the tiles now on chip; `first` starts its sums at zero."""
 
-    work: TileWork
+    work: TileWork | PassWork
     extent: Extent
     first: bool
 
@@ -133,7 +180,7 @@ class Plan:
     unit: str
     body: tuple[Node, ...]
     slots: tuple[tuple[str, int], ...] = ()
-    mapping: Mapping | None = None
+    mapping: Mapping | Passes | None = None
 
 
 @dataclass
@@ -149,6 +196,7 @@ class Totals:
     partial: int = 0
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
+    hops: dict[str, int] = field(default_factory=dict)
     link: int = 0
     operations: dict[str, int] = field(default_factory=dict)
     elements: int = 0
@@ -208,7 +256,8 @@ def _count_compute(total: Totals, step: Compute, times: int) -> None:
     total.used += work.used * times
     total.slots += work.slots * times
     total.folds += work.folds * times
-    for table, counts in ((total.reads, work.reads), (total.writes, work.writes)):
+    hops = work.hops if isinstance(work, PassWork) else ()
+    for table, counts in ((total.reads, work.reads), (total.writes, work.writes), (total.hops, hops)):
         for operand, elements in counts:
             _add(table, operand, elements * times)
 

@@ -15,7 +15,7 @@ LAYERS = [
     "errors units version extras",
     "textfile yamlfile library extends registry",
     "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
-    "ops mapping plan streaming",
+    "ops mapping passes plan streaming",
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout",
     "energy result",

@@ -26,8 +26,8 @@ buffers:
 memory: {kind: simple, bandwidth: 8 GB/s}
 """
 ARRAY_KEYS = (
-    "cols, convention, count, dataflow, drain, kind, output_register, pe_pipeline, rows, sram_read_latency, swap, "
-    "weight_buffers"
+    "buses, cols, convention, count, dataflow, drain, kind, output_register, pe_pipeline, rows, scratchpads, "
+    "sram_read_latency, swap, weight_buffers"
 )
 ARCH_KEYS = (
     "buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, units"
@@ -65,7 +65,7 @@ ONE_LINE = [
      f"3: prefech: unknown key 'prefech'; did you mean 'prefetch'? choose from: {ARCH_KEYS}"),
     ("cols: 4", "dataflow: wss",
      "4: units.array.dataflow: unknown dataflow 'wss'; did you mean 'ws'? "
-     "choose from: input_stationary, is, os, output_stationary, weight_stationary, ws"),
+     "choose from: input_stationary, is, os, output_stationary, row_stationary, rs, weight_stationary, ws"),
     ("kind: systolic", "kind: sistolic",
      "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? choose from: systolic, vector"),
     ("kind: systolic, ", "", "4: units.array: missing key 'kind'"),

@@ -7,7 +7,7 @@ a name to a chip), `overrides` (`--set`).
 
 from sim.arch.buffer import Buffer
 from sim.arch.chip import Arch, Link, Precision, channel
-from sim.arch.choices import MappingChoice, MappingChoices, Tile
+from sim.arch.choices import MappingChoice, MappingChoices, PassChoice, Tile
 from sim.arch.loading import build, load, read_arch
 from sim.arch.memories.ideal import Ideal
 from sim.arch.memories.simple import Simple
@@ -20,6 +20,6 @@ from sim.arch.units.vector import Vector
 
 __all__ = [
     "BITS", "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Ideal", "Link", "MappingChoice",
-    "MappingChoices", "Memory", "Operand", "Precision", "Simple", "Systolic", "Tile", "Unit", "Vector",
+    "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic", "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

@@ -19,6 +19,19 @@ class Tile(Strict):
     k: Count | None = Field(None, description="what is summed over: channels times taps")
 
 
+class PassChoice(Strict):
+    """What is fixed of the processing passes of a row-stationary array, in the words of Chen et al., JSSC 2017."""
+
+    m: Count | None = Field(None, description="filters whose sums stay in the buffer until they are complete")
+    n: Count | None = Field(None, description="images in a pass")
+    e: Count | None = Field(None, description="output rows in a pass: the width of a PE set")
+    f: Count | None = Field(None, description="output columns in a pass; left out: whole rows are tried first")
+    p: Count | None = Field(None, description="filters a PE set")
+    q: Count | None = Field(None, description="channels a PE set")
+    r: Count | None = Field(None, description="PE sets with other channels")
+    t: Count | None = Field(None, description="PE sets with other filters")
+
+
 class MappingChoice(Strict):
     """What the user fixes of a mapping; everything left out is the mapper's to choose."""
 
@@ -33,6 +46,7 @@ class MappingChoice(Strict):
         "auto", description="groups one by one, or as many as fit block-diagonally on the array"
     )
     split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
+    passes: PassChoice = Field(PassChoice(), description="processing passes of a row-stationary array (rs)")
 
     @model_validator(mode="after")
     def _permutes(self) -> MappingChoice:

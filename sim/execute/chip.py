@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError, MappingError
-from sim.execute.geometry import fold_blocks, input_region
+from sim.execute.geometry import FoldBlock, fold_blocks, input_region
 from sim.kernel import Contraction
 from sim.plan import START, Claim, Compute, Extent, Free, Load, Loop, Node, Plan, Position, Step, Store, steps
 
@@ -130,7 +130,7 @@ class Chip:
             self.sums.values[mask] = self.sums.products[mask] = 0
         held = {o: np.any([tile.present for tile in self.live(o, at)], axis=0) for o in OPERANDS}
         self.none(mask & ~held["output"], "adds to {} sums that are not on chip", at)
-        for block in fold_blocks(self.plan, self.arch, step.extent, at):
+        for block in self.blocks(step.extent, at):
             reads = self.reads[np.ix_(block.m, block.k)]
             real = reads >= 0
             for g in block.groups:
@@ -141,6 +141,10 @@ class Chip:
                 sums = np.ix_(np.array([g]), block.m, block.n)
                 self.sums.values[sums] += left @ self.memory["weight"][g][weights]
                 self.sums.products[sums] += block.k.size
+
+    def blocks(self, extent: Extent, at: Position) -> Iterator[FoldBlock]:
+        """Yield what the array multiplies for a tile of `extent` at `at`."""
+        return fold_blocks(self.plan, self.arch, extent, at)
 
     def store(self, step: Store, at: Position) -> None:
         """Write outputs, which must be complete, or spill partial sums."""

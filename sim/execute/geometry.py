@@ -41,7 +41,8 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
     arrays take shares of the split dimension that differ by one at most.
     """
     kernel, mapping, array = plan.kernel, plan.mapping, arch.array
-    assert isinstance(kernel, Contraction) and mapping is not None and array is not None  # plan of a contraction
+    assert isinstance(kernel, Contraction) and isinstance(mapping, Mapping)  # plan of a contraction, in folds
+    assert array is not None
     flow = DATAFLOWS[array.dataflow]
     pes = {flow.row: array.rows, flow.col: array.cols}
     sizes = dict(zip(("m", "n", "k"), extent[1:], strict=True))

@@ -45,13 +45,13 @@ class ArrayUnit(Unit):
 
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a tile's folds, and how much later than the next might begin they end."""
-        assert isinstance(step, Compute)  # the engine sends nothing else
+        assert isinstance(step, Compute) and isinstance(step.work, TileWork)  # the engine sends nothing else
         timing = self.timing(step.work)
         return step.work.folds * timing.interval, timing.tail - timing.interval
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Load the stationary operand, then stream; leave when the next tile's load may be considered."""
-        assert isinstance(job.step, Compute)  # the engine sends nothing else
+        assert isinstance(job.step, Compute) and isinstance(job.step.work, TileWork)  # the engine sends nothing else
         work, env = job.step.work, self.env
         timing = self.timing(work)
         first = [w for w in job.waits if w[1] == self.stationary]

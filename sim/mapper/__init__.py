@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from sim.arch import Arch, Ideal, MappingChoice
+from sim.dataflow import DATAFLOWS
 from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
 from sim.kernel import Contraction
@@ -27,9 +28,11 @@ from sim.mapper.candidates import (
     splits,
 )
 from sim.mapper.chunks import search_chunks
+from sim.mapper.passes import search_passes
 from sim.mapper.table import Prices, Table, ranked
 from sim.mapper.trials import Bench, Trials, alone
 from sim.mapping import Mapping, Tiling, check
+from sim.passes import Passes
 from sim.plan import Plan
 from sim.planner import ALONE, Surroundings, plan_contraction
 
@@ -40,7 +43,7 @@ __all__ = ["Choice", "Prices", "Trials", "search", "search_chunks"]
 class Choice:
     """A mapping that the engine has run: its plan, its cycles alone, and how many candidates were run."""
 
-    mapping: Mapping
+    mapping: Mapping | Passes
     plan: Plan
     cycles: int
     simulated: int
@@ -62,6 +65,8 @@ def search(
     Raises MappingError or CapacityError (needed, available, the nearest that fits) where none is legal.
     """
     wish = wish or MappingChoice()
+    if DATAFLOWS[array_of(arch).dataflow].passes:
+        return _passes(kernel, arch, unit, around, wish, prices or Prices())
     if not arch.bounded:
         return _unlimited(kernel, arch, unit, around, wish)
     bench = Bench(kernel, arch, unit, around, trials)
@@ -78,6 +83,16 @@ def search(
     if best is None:
         raise _nothing_fits(kernel, arch, around, wish)
     return Choice(best, bench.plan(best), int(least[0]), simulated)
+
+
+def _passes(
+    kernel: Contraction, arch: Arch, unit: str, around: Surroundings, wish: MappingChoice, prices: Prices
+) -> Choice:
+    def cycles(plan: Plan) -> int:
+        return Engine(arch).run(alone(plan, around)).cycles
+
+    found = search_passes(kernel, arch, unit, around, wish, prices, cycles)
+    return Choice(found.mapping, found.plan, found.cycles, found.simulated)
 
 
 def _limit(least: tuple[float, float], energy: float) -> int | None:

@@ -18,7 +18,6 @@ from sim.plan import (
     Free,
     Load,
     Loop,
-    Moves,
     Node,
     Plan,
     Process,
@@ -130,28 +129,12 @@ class _Builder:
         if not context.last and "k" not in self.mapping.inside("output"):
             size = self.arch.bytes_of("partial_sum", elements)
             return [Store(size, extent, partial=True), Free("output")] if self.arch.bounded else []
-        steps: list[Node] = [*self.finish(elements)]
+        steps: list[Node] = [*finish(self.arch, self.epilogue, elements)]
         if self.arch.bounded:
             if "output" not in self.on_chip:
                 steps.append(Store(self.arch.bytes_of("output", elements), extent))
             steps.append(Free("output"))
         return steps
-
-    def finish(self, elements: int) -> list[Process]:
-        """Return the share of the fused vector work that `elements` outputs take."""
-        vector = self.arch.vector
-        if vector is None or not self.epilogue:
-            return []
-        share = {o: 0 for work in self.epilogue for o, _ in work.operations}
-        for work in self.epilogue:
-            for operation, count in work.operations:
-                share[operation] += -(-count * elements // work.outputs)
-        return [process(vector, tuple(share.items()), elements, self.sums(elements))]
-
-    def sums(self, elements: int) -> Moves:
-        """Return what lanes read and write on chip that finish `elements` sums in place."""
-        size = self.arch.bytes_of("partial_sum", elements)
-        return (("output", "read", size), ("output", "write", size)) if self.arch.bounded else ()
 
     def size(self, operand: str, context: Context) -> int:
         """Return the bytes of the tile of `operand` in this scope."""
@@ -164,6 +147,20 @@ class _Builder:
         whole = kernel.input_elements // (kernel.groups * kernel.channels)
         read = next((run.window for d, run in context.fixed if d == "m"), whole)
         return self.arch.bytes_of("input", g * read * channels(kernel, k))
+
+
+def finish(arch: Arch, epilogue: Sequence[VectorWork], elements: int) -> list[Process]:
+    """Return the share of the fused vector work that `elements` outputs take."""
+    vector = arch.vector
+    if vector is None or not epilogue:
+        return []
+    share = {o: 0 for work in epilogue for o, _ in work.operations}
+    for work in epilogue:
+        for operation, count in work.operations:
+            share[operation] += -(-count * elements // work.outputs)
+    size = arch.bytes_of("partial_sum", elements)
+    moves = (("output", "read", size), ("output", "write", size)) if arch.bounded else ()
+    return [process(vector, tuple(share.items()), elements, moves)]
 
 
 def _fix(context: Context, dim: Dim, run: Run, first: bool = True, last: bool = True) -> Context:

@@ -52,7 +52,7 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
         slots=folds * array.rows * array.cols * arrays,
         reads=reads,
         writes=writes,
-        moves=_moves(arch, reads, writes) if arch.bounded else (),
+        moves=on_chip_moves(arch, reads, writes) if arch.bounded else (),
     )
 
 
@@ -61,7 +61,7 @@ def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systol
     return min(array.count, sizes[stream]) if split == stream else 1
 
 
-def _moves(arch: Arch, reads: Sequence[tuple[str, int]], writes: Sequence[tuple[str, int]]) -> Moves:
+def on_chip_moves(arch: Arch, reads: Sequence[tuple[str, int]], writes: Sequence[tuple[str, int]]) -> Moves:
     """Return the bytes of elements read and written by operand; sums count as such."""
     ways = [("read", entry) for entry in reads] + [("write", entry) for entry in writes]
     sized = ((o, way, arch.bytes_of("partial_sum" if o == "output" else o, count)) for way, (o, count) in ways)

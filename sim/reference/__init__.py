@@ -5,10 +5,14 @@ engine uses, and the source of animations. Nothing in it knows a formula for a c
 follows from registers, from marks that travel with the operands, and from counters in the controllers.
 
 Reading order: `registers` (what the hardware is made of), `grid` (memories, exit, clock), `stationary` (`ws`
-and `is`), `output` (`os`), `run` (folds and matrix products), `records` (what comes out).
+and `is`), `output` (`os`), `run` (folds and matrix products), `records` (what comes out). `row_stationary` (`rs`:
+PE sets, their buses and passes) stands alone.
 """
 
 from sim.reference.records import Fold, FoldEdges, Product, Run, Snapshot
+from sim.reference.row_stationary import PassBlock, PassRun, run_passes
 from sim.reference.run import gemm, simulate
 
-__all__ = ["Fold", "FoldEdges", "Product", "Run", "Snapshot", "gemm", "simulate"]
+__all__ = [
+    "Fold", "FoldEdges", "PassBlock", "PassRun", "Product", "Run", "Snapshot", "gemm", "run_passes", "simulate",
+]  # fmt: skip

@@ -96,6 +96,8 @@ def _grid_type(array: Systolic) -> type[Grid]:
             f"convention '{array.convention}' counts cycles by formula and has no register-level model; "
             "set convention: rtl"
         )
+    if DATAFLOWS[array.dataflow].passes:
+        raise MappingError(f"dataflow '{array.dataflow}' runs passes, not folds of a product; use run_passes")
     if array.dataflow not in GRIDS:
         raise MappingError(
             f"dataflow '{array.dataflow}' has no register-level model; there is one for: {', '.join(GRIDS)}"

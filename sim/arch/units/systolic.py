@@ -10,6 +10,7 @@ from sim.arch.quantities import Count
 from sim.arch.unit import UNITS, Unit
 from sim.dataflow import DATAFLOWS
 from sim.errors import TiletickError
+from sim.yamlfile import Strict
 
 
 def _dataflow(name: str) -> str:
@@ -22,6 +23,22 @@ def _dataflow(name: str) -> str:
 DataflowName = Annotated[str, AfterValidator(_dataflow)]
 
 
+class Scratchpads(Strict):
+    """What a PE of a row-stationary array holds, in words. Defaults: Eyeriss (Chen et al., JSSC 52(1), 2017)."""
+
+    inputs: Count = Field(12, description="window of inputs: q channels x kernel columns")
+    weights: Count = Field(224, description="p filters x q channels x kernel columns")
+    sums: Count = Field(24, description="p partial sums")
+
+
+class Buses(Strict):
+    """Words a cycle between the buffers and the PEs of a row-stationary array. Defaults: Eyeriss, as above."""
+
+    weights: Count = Field(4, description="weights in")
+    inputs: Count = Field(1, description="inputs in")
+    sums: Count = Field(4, description="partial sums in, and as many out")
+
+
 @UNITS.register("systolic")
 class Systolic(Unit):
     """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
@@ -29,7 +46,7 @@ class Systolic(Unit):
     kind: Literal["systolic"] = Field(description="a grid of PEs through which operands flow")
     rows: Count = Field(16, description="PEs in a column; K (ws, is) or M (os) lies here")
     cols: Count = Field(16, description="PEs in a row; N (ws, os) or M (is) lies here")
-    dataflow: DataflowName = Field("ws", description="what stays in the PEs: ws, os, is or the long names")
+    dataflow: DataflowName = Field("ws", description="what stays in the PEs: ws, os, is, rs or the long names")
     sram_read_latency: int = Field(1, ge=0, description="cycles from an accepted address to the operand")
     output_register: int = Field(1, ge=0, description="registers behind the last PE of a column")
     pe_pipeline: Count = Field(1, description="cycles of one multiply-accumulate; 1 is a single-cycle PE")
@@ -37,6 +54,8 @@ class Systolic(Unit):
     swap: Literal["wave", "global"] = Field("wave", description="how two weight registers exchange roles")
     drain: Literal["serial", "overlap"] = Field("serial", description="os: folds start behind the drain, or beside it")
     convention: Literal["rtl", "scalesim"] = Field("rtl", description="how cycles of a fold are counted")
+    scratchpads: Scratchpads = Field(Scratchpads(), description="words that a PE holds (rs)")
+    buses: Buses = Field(Buses(), description="words a cycle between buffers and PEs (rs)")
     count: Count = Field(1, description="how many such arrays work on a layer together")
 
     @property

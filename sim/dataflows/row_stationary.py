@@ -1,0 +1,101 @@
+"""Row stationary: PE sets of kernel rows x output rows, each PE a one-dimensional convolution (Eyeriss).
+
+PE (i, j) of a set keeps row i of the filters and sees row j·stride + i of the input: filter rows are shared
+along a row of the set, input rows along a diagonal, and partial sums go up a column. A processing pass lays
+r x t sets on the array, r along the channels and t along the filters; what a PE keeps are p filters x q channels
+x S taps in three scratchpads (inputs, weights, sums). Three buses feed the PEs from the global buffer, a fourth
+takes the sums back; one word that several PEs need is sent once.
+
+A pass, counted from the moment at which the PEs are free for it (`tests/test_row_stationary.py` holds these
+forms against the register-level grid of sim.reference.row_stationary):
+
+- The weights arrive, and the columns of the first window, each on its bus. Weight scratchpads hold one pass, so
+  that nothing of this hides behind the pass before.
+- A window takes p·q·S multiply-accumulates and then p cycles in which the sum that comes from below is added:
+  a PE has one adder, which takes a product or an incoming sum (Chen et al., JSSC 52(1), 2017, architecture of
+  the PE). That is T = p·(q·S + 1) cycles.
+- Input columns run ahead of the windows as the bus allows; a window starts once its last column is there.
+- The sums of a window arrive while the window before is added, and leave while the next one is computed. A
+  column's FIFOs hold one window each way, so that windows follow each other no faster than the sum bus moves
+  one: every max(T, D) cycles. Sums always start from the buffer, as a bias would.
+- A row adds one cycle behind the row below it. The sums of a window may be read again (by the next pass) once
+  they have been written.
+
+Chen et al., JSSC 2017: buses of 4 weights, 1 input, 4 sums in and 4 sums out a cycle; scratchpads of 224, 12 and 24
+words (the defaults of `Systolic`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.dataflow import DATAFLOWS, ArrayKnobs, Dataflow, Dim, FoldTiming
+from sim.plan import PassShape
+
+
+@dataclass(frozen=True)
+class PassTiming:
+    """The cycles of a processing pass, from the moment at which the PEs are free for it.
+
+    The first multiply-accumulate is at `first`, `busy` cycles after the start the PEs are free for the next pass;
+    the next may start no earlier than after `interval`. `computing` cycles have a multiply-accumulate or an
+    addition in each PE of the sets. The last sum is written at `end`. What arrives has been asked for
+    `sram_read_latency` cycles earlier; in none of these is that wait.
+    """
+
+    first: int
+    busy: int
+    interval: int
+    computing: int
+    end: int
+
+
+def pass_timing(array: ArrayKnobs, shape: PassShape) -> PassTiming:
+    """Return the timing of a pass of `shape` by the knobs of `array`, all operands in the buffers.
+
+    Source: equal to sim.reference.row_stationary (tests/test_row_stationary.py).
+    """
+    p, windows = shape.filters, shape.images * shape.outputs
+    macs = p * shape.channels * shape.taps
+    sums = max(p, -(-shape.sum_words // array.buses.sums))
+    slot = max(macs + p, sums)
+    chain = shape.sets[0] * shape.kernel_rows
+    first = max(-(-shape.weight_words // array.buses.weights), _arrival(array, shape, 0, 0))
+    begin = max(first + macs, sums)
+    last = begin + (windows - 1) * slot
+    for image in {0, shape.images - 1}:
+        for output in {0, shape.outputs - 1}:
+            behind = windows - 1 - (image * shape.outputs + output)
+            last = max(last, _arrival(array, shape, image, output) + macs + behind * slot)
+    busy = last + max(p, chain - 1)
+    through = chain + array.pe_pipeline - 1 + array.output_register
+    again = through + array.sram_read_latency + 2 * sums
+    return PassTiming(first, busy, max(busy, again), windows * (macs + p), last + through + sums)
+
+
+def _arrival(array: ArrayKnobs, shape: PassShape, image: int, output: int) -> int:
+    """Return the cycles after which the input bus has brought all columns of a window."""
+    whole = shape.window + (shape.outputs - 1) * shape.step
+    columns = image * whole + shape.window + output * shape.step
+    return -(-columns * shape.column_words // array.buses.inputs)
+
+
+class RowStationary(Dataflow):
+    """Filter rows stay in the PEs. As a fold of a product: K on the rows, N on the columns, M streams."""
+
+    name, title = "rs", "row stationary"
+    row: Dim = "k"
+    col: Dim = "n"
+    stream: Dim = "m"
+    passes = True
+
+    def timing(self, array: ArrayKnobs, stream: int) -> FoldTiming:
+        """Return the timing of a pass with one weight a PE, the whole array one chain of rows by one of filters."""
+        rows, cols = array.rows, array.cols
+        shape = PassShape(1, 1, 1, 1, 1, 1, 1, (rows, cols), 1, stream, rows * cols, rows, cols)
+        timing = pass_timing(array, shape)
+        free, tail = timing.busy - timing.first, timing.end - timing.first + array.sram_read_latency
+        return FoldTiming(timing.first, stream, free, timing.interval, tail)
+
+
+DATAFLOWS.register("rs", "row_stationary")(RowStationary())

@@ -1,0 +1,107 @@
+"""The row-stationary array in time: a processing pass in closed form, waits between passes as events."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from fractions import Fraction
+from typing import Any
+
+import simpy
+
+from sim.arch import Systolic
+from sim.dataflows.row_stationary import PassTiming, pass_timing
+from sim.hardware.ports import Ports
+from sim.hardware.unit import Job, Unit, Watcher
+from sim.plan import Compute, PassShape, PassWork, Step
+
+
+class PassUnit(Unit):
+    """Runs processing passes in order. A pass has the PEs once the one before is through with them.
+
+    A buffer port moves the words of one pass after the other, at its own pace: a pass begins no earlier than
+    the port has done with the one before. What it and the buses between buffer and PEs cost is one cause.
+    """
+
+    kind = "systolic"
+
+    def __init__(self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports) -> None:
+        super().__init__(env, name, engine)
+        self.array, self.ports = array, ports
+        self.timings: dict[PassShape, PassTiming] = {}
+        self.free_from = 0
+        # The end of the last pass, and its last layer, as the ledger sees them.
+        self.drained = self.last_layer = 0
+
+    def timing(self, work: PassWork) -> PassTiming:
+        """Return the timing of a pass, computed once for each shape."""
+        if work.shape not in self.timings:
+            self.timings[work.shape] = pass_timing(self.array, work.shape)
+        return self.timings[work.shape]
+
+    def interval(self, work: PassWork) -> int:
+        """Return the cycles from the start of a pass to that of the next, when nothing else waits."""
+        return max(self.timing(work).interval, port_cycles(self.ports, work))
+
+    def least(self, step: Step) -> tuple[int, int]:
+        """Return the cycles for which a pass keeps the array busy, and by how much later its last sum is out."""
+        work = _work(step)
+        return self.interval(work), self._last(work) - self.interval(work)
+
+    def _last(self, work: PassWork) -> int:
+        """Return the cycles from the start of a pass to its last sum in the buffer."""
+        return max(self.timing(work).end + self.array.sram_read_latency, port_cycles(self.ports, work))
+
+    def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
+        """Wait for operands and PEs; leave when the next pass may have them."""
+        work = _work(job.step)
+        yield from self.wait(job.waits)
+        start = max(int(self.env.now), self.free_from)
+        job.start = start
+        if job.on_start:
+            job.on_start()
+        interval = self.interval(work)
+        for port, size in self.ports.demands(work.moves):
+            if port.shared:
+                share = (start, start + interval, Fraction(size, interval), size / interval)
+                self.ports.hold(int(self.env.now), port, [share])
+        self._book(job, work, start)
+        self.free_from = start + interval
+        self.later(start + interval, self.release, job)
+        self.finish(job, start + self._last(work))
+        if start > self.env.now:
+            yield self.env.timeout(start - self.env.now)
+
+    def _book(self, job: Job, work: PassWork, start: int) -> None:
+        """Book what came before the pass, then the pass: loading PEs, computing, what the buses and the port cost."""
+        moved = self.catch_up(job.shift)
+        self.drained += moved
+        begin = start + job.shift
+        timing, interval = self.timing(work), self.interval(work)
+        self.commit(job, begin, interval)
+        if begin > self.ledger.until and job.waits:
+            self.book(job, min(self.drained, begin), "drain", self.last_layer)
+            self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
+        self.book(job, begin, "fill")
+        for cause, amount in (
+            ("fill", timing.first),
+            ("compute", timing.computing),
+            ("wait_port", interval - timing.first - timing.computing),
+        ):
+            self.book(job, self.ledger.until + amount, cause)
+        self.drained, self.last_layer = begin + self._last(work), job.layer
+
+    def close(self, end: int, shift: int) -> None:
+        """Book the last drain, then idle."""
+        self.drained += self.catch_up(shift)
+        self.ledger.advance(min(self.drained, end), self.last_layer, "drain")
+        super().close(end, shift)
+
+
+def port_cycles(ports: Ports, work: PassWork) -> int:
+    """Return the least cycles in which the narrowest buffer port moves what a pass reads and writes."""
+    return max((-(-size // port.bandwidth) for port, size in ports.demands(work.moves)), default=0)
+
+
+def _work(step: Step) -> PassWork:
+    assert isinstance(step, Compute) and isinstance(step.work, PassWork)  # the engine sends nothing else
+    return step.work
