@@ -14,9 +14,11 @@ SHELVES = {
     "dram": "arch_configs/dram",
     "graph": "workloads/graphs",
     "routing": "workloads/routing",
+    "area": "arch_configs/area",
+    "sweep": "arch_configs/sweeps",
 }
 """Kind of file to its folder below the library root."""
-WORDS = {"energy": "energy table", "dram": "DRAM device", "routing": "histogram"}
+WORDS = {"energy": "energy table", "dram": "DRAM device", "routing": "histogram", "area": "area table"}
 """What errors call a kind of file that has another name."""
 
 

@@ -32,7 +32,7 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_chip_the_network_and_the_mapping_run_together(tmp_path: Path) -> None:
-    chip, network, mapping = YAML
+    chip, network, mapping = YAML[:3]
     (tmp_path / "mine.yaml").write_text(chip + mapping)
     (tmp_path / "small.yaml").write_text(network)
     result = sim.run(str(tmp_path / "mine.yaml"), str(tmp_path / "small.yaml"))
