@@ -18,15 +18,9 @@ LAYERS = [
     "ops mapping passes plan streaming",
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout",
-<<<<<<< HEAD
-    "energy result",
-    "mapper accounting notes simulate",
-    "importers plot report rtl validate",
-=======
     "energy result area",
-    "mapper accounting simulate",
-    "importers report sweep",
->>>>>>> bee24e3 (Sweeps: axes, constraints and computed keys from one file; a store that survives being killed; any executor; area; the front with what bounds each design)
+    "mapper accounting notes simulate",
+    "importers plot report rtl validate sweep",
     "cli commands __main__ __init__",
 ]
 """Layer 0 first. A name is a module of `sim`, or a package with all that is in it."""

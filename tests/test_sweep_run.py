@@ -122,10 +122,8 @@ def test_a_point_that_fails_is_recorded_and_stops_nothing(tmp_path: Path) -> Non
     axes = {"inputs.capacity": ["1 KiB", "2 KiB"], "inputs.keep": ["512 B", "1 KiB"]}
     report = run_sweep(FILE | {"axes": axes}, out=tmp_path, jobs=1)
     assert [row.status for row in report.rows] == ["done", "failed", "done", "done"]
-    assert report.rows[1].error == (
-        "arch_configs/tiny_4x4.yaml:9: buffers.inputs: keep (1024 B) must be less than the capacity (1024 B)"
-    )
-    assert "keep (1024 B)" in report.to_csv().splitlines()[2]
+    assert report.rows[1].error == "--set buffers.inputs.keep: 1024 B must be less than the capacity (1024 B)"
+    assert "inputs.keep: 1024 B" in report.to_csv().splitlines()[2]
 
 
 def test_an_error_of_the_simulator_is_recorded_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +290,7 @@ def test_a_file_that_is_no_store_is_told(tmp_path: Path, content: bytes) -> None
     if not content:
         assert len(done(tmp_path).done) == 12  # an empty file is what a store is before anything is in it
         return
-    with pytest.raises(ConfigError, match=r"store.sqlite: is no store of a sweep, or is damaged; choose another --out$"):
+    with pytest.raises(ConfigError, match=r"is no store of a sweep, or is damaged; choose another --out$"):
         done(tmp_path)
     assert (tmp_path / "store.sqlite").read_bytes() == content
 
@@ -327,7 +325,7 @@ def test_a_store_that_cannot_be_written_is_told_and_stays_whole(tmp_path: Path) 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the superuser")
 def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match=r"cannot be written: the folder or the file is read-only; choose another --out$"):
+    with pytest.raises(ConfigError, match=r"the folder or the file is read-only; choose another --out$"):
         done(tmp_path)
 
 
@@ -343,7 +341,8 @@ def test_a_full_disk_is_told_and_the_store_stays_whole(tmp_path: Path) -> None:
             store.add(outcomes[3:])
         assert len(store.keys()) == 3
     assert str(caught.value) == (
-        f"{tmp_path / 'store.sqlite'}: the disk is full; what is stored is safe: make room, and the same command goes on"
+        f"{tmp_path / 'store.sqlite'}: the disk is full; what is stored is safe: make room, "
+        "and the same command goes on"
     )
     told_of: list[Progress] = []
     done(tmp_path, progress=told_of.append)
@@ -380,8 +379,8 @@ def test_the_command_prints_the_front_and_writes_the_tables(
     assert "front of cycles, energy:" in printed
     assert printed.endswith("all points: s.sweep/points.csv; the front: s.sweep/front.csv\n")
     assert Path("all.csv").read_text() == Path("s.sweep/points.csv").read_text()
-    points = list(csv.DictReader(Path("s.sweep/points.csv").open()))
-    front = list(csv.DictReader(Path("s.sweep/front.csv").open()))
+    points = list(csv.DictReader(Path("s.sweep/points.csv").read_text().splitlines()))
+    front = list(csv.DictReader(Path("s.sweep/front.csv").read_text().splitlines()))
     assert len(points) == 48
     assert 0 < len(front) < 48
     assert {row["point"] for row in front} <= {row["point"] for row in points}

@@ -34,7 +34,7 @@ def sized(arch: Arch, capacity: int) -> Arch:
     return arch.model_copy(update={"buffers": changed})
 
 
-@law(st.data(), quick=6, full=400)
+@law(st.data(), quick=3, full=400)
 def test_a_search_that_knows_runs_of_other_capacities_finds_the_same(data: Any) -> None:
     kernel, arch = data.draw(products()), data.draw(arches(bounded=True, knobs=True))
     trials = Trials()
@@ -43,7 +43,7 @@ def test_a_search_that_knows_runs_of_other_capacities_finds_the_same(data: Any) 
         assert found(kernel, chip, trials) == found(kernel, chip, None)
 
 
-@law(products(), arches(bounded=True), quick=4, full=100)
+@law(products(), arches(bounded=True), quick=2, full=100)
 def test_a_second_search_runs_nothing(kernel: Contraction, arch: Arch) -> None:
     trials = Trials()
     first = found(kernel, arch, trials)

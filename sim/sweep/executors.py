@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -16,6 +15,7 @@ from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
 from typing import Any
 
+from sim import extras
 from sim.errors import ConfigError, Problem
 from sim.sweep.evaluate import Outcome, Work, evaluate
 
@@ -100,10 +100,7 @@ def _evaluate(works: list[Work]) -> list[Outcome]:
 
 
 def _cluster(address: str) -> Iterator[Workers]:
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError:
-        raise ConfigError(Problem("needs Dask: pip install 'tiletick[dask]'", "--dask")) from None
+    distributed = extras.load("distributed", "dask")
     try:
         client = distributed.Client(address, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:

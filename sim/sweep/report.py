@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sim import textfile
+from sim import extras, textfile
 from sim.errors import ConfigError, Problem
 from sim.sweep.figures import Figures, Objective
 from sim.sweep.front import Costs, front
@@ -99,7 +98,7 @@ class Report:
     def to_dataframe(self) -> Any:
         """Return the table as a pandas DataFrame; ConfigError where pandas is not installed."""
         titles, lines = self.table()
-        frame = _needed("pandas").DataFrame(lines, columns=titles)
+        frame = extras.load("pandas", "tables").DataFrame(lines, columns=titles)
         return frame.replace("", None).infer_objects() if len(lines) else frame
 
     def export(self, path: str | Path) -> None:
@@ -113,7 +112,7 @@ class Report:
             raise ConfigError(Problem(f"ends in '{ending}'; write to a file that ends in .csv or .parquet", str(path)))
 
     def _parquet(self, path: str | Path) -> None:
-        arrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
+        arrow, parquet = extras.load("pyarrow", "tables"), extras.load("pyarrow.parquet", "tables")
         titles, lines = self.table()
         columns = {title: _column([line[i] for line in lines]) for i, title in enumerate(titles)}
         try:
@@ -140,11 +139,3 @@ def _column(cells: Sequence[Any]) -> list[Any]:
         whole = all(isinstance(cell, int) for cell in found if cell is not None)
         return found if whole else [None if cell is None else float(cell) for cell in found]
     return [None if cell is None else str(cell) for cell in found]
-
-
-def _needed(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        package = module.partition(".")[0]
-        raise ConfigError(Problem(f"needs {package}, which is not installed: pip install 'tiletick[tables]'")) from None
