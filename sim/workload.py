@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
     problems += [*wrong, *_unused(of_layers, expansion.layers), *expansion.problems, *wiring.problems]
     if not document.data["layers"]:
         problems.append(document.problem(("layers",), "holds no layer"))
+    problems = problems or _too_large(wiring.nodes, expansion.layers)
     if problems:
         raise ConfigError(*in_order(list(dict.fromkeys(problems))))
     return Graph(
@@ -163,6 +165,20 @@ def _shape(sizes: list[Any]) -> Shape:
     if not sizes:
         raise ValueError("expected the shape of the tensor, not an empty list")
     return tuple(sizes)
+
+
+LARGEST = 2**56
+"""Elements or multiply-accumulates of a layer: counts beyond are a slip, and do not fit the arithmetic of arrays."""
+
+
+def _too_large(nodes: list[Node], layers: Mapping[str, Layer]) -> list[Problem]:
+    found = []
+    for node in nodes:
+        largest = max(prod(shape) for shape in (*node.input_shapes, *node.output_shapes, (node.macs,)))
+        if largest > LARGEST:
+            message = f"layer '{node.name}' ({node.op_name}): {largest} elements or MACs are more than {LARGEST}"
+            found.append(layers[node.name].problem(message))
+    return found
 
 
 def _digest(inputs: Mapping[str, Shape], nodes: list[Node], layers: Mapping[str, Layer]) -> str:
