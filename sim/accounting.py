@@ -214,23 +214,10 @@ class Book:
 
         for operand, count in total.load.items():
             add("dram", "read", operand, count)
-            if operand != "parameter":
-                add(chip.buffer_of(operand), "write", operand, count)
         for operand, count in total.store.items():
             add("dram", "write", operand, count)
-            add(chip.buffer_of(operand), "read", operand, count)
-        for direction, table in (("read", total.reads), ("write", total.writes)):
-            for operand, count in table.items():
-                size = chip.bytes_of("partial_sum" if operand == "output" else operand, count)
-                add(chip.buffer_of(operand), direction, operand, size)
-        if isinstance(plan.kernel, Contraction):
-            fused = chip.bytes_of("partial_sum", total.elements)
-            add(chip.buffer_of("output"), "read", "output", fused)
-            add(chip.buffer_of("output"), "write", "output", fused)
-        else:
-            read = kernel if isinstance(kernel, VectorWork) else plan.kernel
-            add(chip.buffer_of("input"), "read", "input", sum(input_bytes(read, chip)))
-            add(chip.buffer_of("output"), "write", "output", chip.bytes_of("output", plan.kernel.outputs))
+        for (operand, way), count in total.moves.items():
+            add(chip.buffer_of(operand if operand != "parameter" else "output"), way, operand, count)
         return traffic
 
     def _actions(self, plan: Plan, total: Totals) -> Counts:

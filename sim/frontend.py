@@ -171,7 +171,7 @@ class FrontEnd:
         if waits:
             self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
         slot = None
-        if step.operand != "parameter" and not step.partial:
+        if not step.partial:
             slot, space, freed = self._take(step.operand, step.bytes)
             waits += space
         waits += self._window("wait_output_space")

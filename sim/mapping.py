@@ -172,11 +172,14 @@ def channels(kernel: Contraction, depth: int) -> int:
     return -(-depth // kernel.taps)
 
 
-def needs(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> dict[str, int]:
+def needs(
+    tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset(), parameters: int = 0
+) -> dict[str, int]:
     """Return the bytes that each operand needs on chip at once, all of its slots together.
 
-    Outputs are held as partial sums. Operands in `on_chip` live in the part of a buffer that is kept
-    between layers and take no tile.
+    Outputs are held as partial sums, of every array where several divide the reduction. Operands in `on_chip`
+    live in the part of a buffer that is kept between layers and take no tile. So many `parameters` (biases,
+    those of fused work) stay beside the sums for the whole layer.
     """
     found: dict[str, int] = {}
     for operand in OPERANDS:
@@ -186,10 +189,28 @@ def needs(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> 
         size = arch.bytes_of("partial_sum" if operand == "output" else operand, elements)
         slots = arch.buffers[arch.buffer_of(operand)].slots
         found[operand] = size * min(slots, tiling.loads(operand))
+    found["output"] *= sum_copies(tiling.mapping, arch)
+    if parameters:
+        found["parameter"] = arch.bytes_of("partial_sum", parameters)
     return found
 
 
-def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> None:
+def sum_copies(mapping: Mapping, arch: Arch) -> int:
+    """Return how many sums of an output are on chip at once: one an array where they divide the reduction."""
+    return arch.array.count if arch.array and mapping.split == "k" else 1
+
+
+def _overfull(wanted: dict[str, int], arch: Arch) -> tuple[str, dict[str, int]] | None:
+    """Return the first buffer that what is wanted overfills, and what is wanted there; None where all fit."""
+    for name, buffer in arch.buffers.items():
+        holds = [*buffer.holds, *(["parameter"] if "output" in buffer.holds else [])]
+        here = {operand: wanted[operand] for operand in holds if operand in wanted}
+        if sum(here.values()) > buffer.tile_capacity:
+            return name, here
+    return None
+
+
+def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset(), parameters: int = 0) -> None:
     """Make sure that the chip can execute the mapping.
 
     Raises MappingError where a tile cuts what cannot be cut, CapacityError where an operand does not fit:
@@ -208,19 +229,17 @@ def check(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> 
     _check_packed(kernel, mapping, arch)
     if not arch.bounded:
         return
-    wanted = needs(tiling, arch, on_chip)
-    for name, buffer in arch.buffers.items():
-        here = {operand: wanted[operand] for operand in buffer.holds if operand in wanted}
-        total = sum(here.values())
-        if total > buffer.tile_capacity:
-            parts = ", ".join(f"{operand} {size}" for operand, size in here.items())
-            raise CapacityError(
-                f"{kernel.name}: tile {mapping.m}x{mapping.n}x{mapping.k} ({parts} bytes)",
-                f"buffer '{name}'",
-                total,
-                buffer.tile_capacity,
-                _way_out(tiling, arch, on_chip),
-            )
+    overfull = _overfull(needs(tiling, arch, on_chip, parameters), arch)
+    if overfull:
+        name, here = overfull
+        parts = ", ".join(f"{operand} {size}" for operand, size in here.items())
+        raise CapacityError(
+            f"{kernel.name}: tile {mapping.m}x{mapping.n}x{mapping.k} ({parts} bytes)",
+            f"buffer '{name}'",
+            sum(here.values()),
+            arch.buffers[name].tile_capacity,
+            _way_out(tiling, arch, on_chip, parameters),
+        )
 
 
 def _check_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> None:
@@ -241,7 +260,7 @@ def _check_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> None:
             )
 
 
-def _way_out(tiling: Tiling, arch: Arch, on_chip: frozenset[str]) -> str:
+def _way_out(tiling: Tiling, arch: Arch, on_chip: frozenset[str], parameters: int) -> str:
     """Name the nearest mapping that fits: the same with its largest dimension halved until it does."""
     kernel, smaller = tiling.kernel, tiling.mapping
     while True:
@@ -253,8 +272,7 @@ def _way_out(tiling: Tiling, arch: Arch, on_chip: frozenset[str]) -> str:
             return "no smaller tile fits; enlarge the buffer or set its buffering to single"
         smaller = shrink(kernel, smaller, dim)
         trial = Tiling(kernel, smaller)
-        wanted = needs(trial, arch, on_chip)
-        if all(sum(wanted.get(o, 0) for o in b.holds) <= b.tile_capacity for b in arch.buffers.values()):
+        if _overfull(needs(trial, arch, on_chip, parameters), arch) is None:
             return f"the nearest that fits is tile m: {smaller.m}, n: {smaller.n}, k: {smaller.k}"
 
 

@@ -167,8 +167,10 @@ def sizes(planes: Planes, passes: Passes) -> dict[str, int]:
     }
 
 
-def slots(planes: Planes, passes: Passes, arch: Arch) -> dict[str, int]:
+def slots(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> dict[str, int]:
     """Return how many tiles of each operand are on chip at once: two where the buffer has room, weights first.
+
+    So many `parameters` stay beside the sums for the whole layer.
 
     Source of the order: Eyeriss loads the filters of the next pass behind the current one, in a part of the buffer
     that is theirs alone (Chen et al., JSSC 2017). CapacityError where not even one tile of each fits.
@@ -177,6 +179,7 @@ def slots(planes: Planes, passes: Passes, arch: Arch) -> dict[str, int]:
     found = dict.fromkeys(need, 1)
     for name, buffer in arch.buffers.items():
         free = buffer.tile_capacity - sum(need[o] for o in buffer.holds if o in need)
+        free -= arch.bytes_of("partial_sum", parameters) if "output" in buffer.holds else 0
         if free < 0:
             parts = ", ".join(f"{o} {need[o]}" for o in need if o in buffer.holds)
             raise CapacityError(
@@ -191,7 +194,7 @@ def slots(planes: Planes, passes: Passes, arch: Arch) -> dict[str, int]:
     return found
 
 
-def check(planes: Planes, passes: Passes, arch: Arch) -> None:
+def check(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> None:
     """Make sure that the chip can execute the mapping.
 
     MappingError where the PE sets do not lie on the array or a pass does not fit into the scratchpads of its PEs,
@@ -216,4 +219,4 @@ def check(planes: Planes, passes: Passes, arch: Arch) -> None:
             f"{array.rows} x {array.cols}; at most (r x t): {choices}"
         )
     if arch.bounded:
-        slots(planes, passes, arch)
+        slots(planes, passes, arch, parameters)

@@ -13,7 +13,8 @@ Extent = tuple[int, int, int, int]
 """Sizes along (g, m, n, k) of what a step touches, from the position that the loops around it give."""
 
 Moves = tuple[tuple[str, str, int], ...]
-"""What a step moves through on-chip buffers: (operand, "read" or "write", bytes)."""
+"""What a step moves through on-chip buffers: (operand, "read" or "write", bytes). A "parameter" is a bias or
+belongs to the vector work of a layer; it stays where the sums are."""
 
 Position = dict[str, int]
 """Where the loops around a step stand along g, m, n and k."""
@@ -197,6 +198,7 @@ class Totals:
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
     hops: dict[str, int] = field(default_factory=dict)
+    moves: dict[tuple[str, str], int] = field(default_factory=dict)
     link: int = 0
     operations: dict[str, int] = field(default_factory=dict)
     elements: int = 0
@@ -212,7 +214,7 @@ def steps(body: tuple[Node, ...], times: int = 1) -> Iterator[tuple[Step, int]]:
 
 
 def moves_of(step: Step) -> Moves:
-    """Return what a step moves through on-chip buffers; parameters of a layer's vector work go where its sums are."""
+    """Return what a step moves through on-chip buffers."""
     if isinstance(step, Compute):
         return step.work.moves
     if isinstance(step, Process):
@@ -220,7 +222,7 @@ def moves_of(step: Step) -> Moves:
     if isinstance(step, Store):
         return (("output", "read", step.bytes),)
     if isinstance(step, Load):
-        return ((step.operand if step.operand != "parameter" else "output", "write", step.bytes),)
+        return ((step.operand, "write", step.bytes),)
     return ()
 
 
@@ -229,6 +231,8 @@ def totals(plan: Plan) -> Totals:
     total = Totals()
     for step, times in steps(plan.body):
         _COUNT.get(type(step), _count_nothing)(total, step, times)
+        for operand, way, size in moves_of(step):
+            total.moves[operand, way] = total.moves.get((operand, way), 0) + size * times
     return total
 
 

@@ -252,12 +252,17 @@ def runs_of_stages(draw: Any, bounded: bool | None = None, most: int = 3) -> tup
     return arch, stages
 
 
+PARAMETERS = 5
+"""Parameters of some layers; as partial sums they take room beside the sums."""
+
+
 def _plan(draw: Any, work: Tiling | VectorWork, arch: Arch, on_chip: frozenset[str]) -> Plan:
     if isinstance(work, VectorWork):
         return plan_vector(work, arch, "vector", on_chip)
     elements = work.kernel.output_elements
     epilogue = (VectorWork("e", (1,), elements, (("add", elements * 2),)),) if draw(st.booleans()) else ()
-    return plan_contraction(work, arch, "array", Surroundings(on_chip, epilogue, draw(st.sampled_from((0, 5)))))
+    around = Surroundings(on_chip, epilogue, draw(st.sampled_from((0, PARAMETERS))))
+    return plan_contraction(work, arch, "array", around)
 
 
 @st.composite
@@ -269,8 +274,9 @@ def _tilings(draw: Any, arch: Arch) -> Tiling:
 def _roomy_for(arch: Arch, tilings: list[Tiling]) -> Arch:
     """Return the chip with buffers as small as the largest of the tilings allows."""
     each = [tight(tiling, arch) for tiling in tilings]
+    largest = {name: max(256, *(chip.buffers[name].capacity for chip in each)) for name in arch.buffers}
     sized = {
-        name: buffer.model_copy(update={"capacity": max(256, *(chip.buffers[name].capacity for chip in each))})
+        name: buffer.model_copy(update={"capacity": largest[name] + PARAMETERS * 4})
         for name, buffer in arch.buffers.items()
     }
     return arch.model_copy(update={"buffers": sized})

@@ -88,7 +88,7 @@ def test_no_candidate_ends_before_its_bound_or_overflows(data):
     assume(every)
     for index in data.draw(st.lists(st.integers(0, len(every) - 1), min_size=1, max_size=12, unique=True)):
         bound, _, mapping = every[index]
-        check(Tiling(kernel, mapping), arch, around.on_chip)
+        check(Tiling(kernel, mapping), arch, around.on_chip, around.parameters)
         assert bound <= cycles_of(kernel, arch, around, mapping), mapping
 
 

@@ -4,6 +4,7 @@ without any reuse would move, folds and on-chip accesses equal to the geometry c
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import strategies as st
 
 from sim.dataflow import DATAFLOWS
+from sim.engine import Engine
 from sim.errors import CapacityError
 from sim.execute import fold_blocks
+from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Mapping, Tiling
+from sim.mapping import RELEVANT, Mapping, Tiling, needs
 from sim.plan import Claim, Compute, Load, Store, totals
-from sim.planner import plan_contraction, plan_vector
+from sim.planner import Surroundings, plan_contraction, plan_vector
 from tests.laws import arches, cases, chip, law, vector_works, walk
 
 
@@ -111,6 +114,32 @@ def test_totals_multiply_loops_out():
     assert total.load == {"weight": 3 * 8 * 12, "input": 2 * 10 * 12}
     assert total.store == {"output": 80}
     assert (total.partial, total.link) == (0, 0)
+
+
+def test_parameters_stay_beside_the_sums_and_are_read_once_an_output_tile():
+    """16 biases of 4 bytes; 3 tiles of rows read those of their filters."""
+    arch, kernel = chip("1 KiB"), Contraction("fc", 16, 8, 12, biased=True)
+    mapping = Mapping(4, 8, 8, hold=(("weight", 3), ("input", 3), ("output", 2)))
+    tiling = Tiling(kernel, mapping)
+    plan = plan_contraction(tiling, arch, "array", Surroundings(parameters=16))
+    moved = totals(plan).moves
+    assert (moved["parameter", "write"], moved["parameter", "read"]) == (64, 3 * 64)
+    bare = plan_contraction(tiling, arch, "array")
+    with_biases, without = (Engine(arch).run([Stage(p, 0)]).peaks["sram"] for p in (plan, bare))
+    assert with_biases - without == 64
+    assert needs(tiling, arch, parameters=16) == needs(tiling, arch) | {"parameter": 64}
+
+
+def test_sums_of_every_array_take_room_where_they_divide_the_reduction():
+    arch, kernel = chip("1 KiB", count=2), Contraction("fc", 4, 8, 4)
+    mapping = Mapping(4, 4, 8, hold=(("weight", 0), ("input", 0), ("output", 0)))
+    one, both = (Tiling(kernel, replace(mapping, split=split)) for split in ("n", "k"))
+    assert needs(both, arch)["output"] == 2 * needs(one, arch)["output"] == 2 * 4 * 4 * 4
+    claimed = [
+        next(step.bytes for step, _ in run(plan_contraction(t, arch, "array")) if isinstance(step, Claim))
+        for t in (one, both)
+    ]
+    assert claimed == [64, 128]
 
 
 @law(vector_works(), arches(bounded=True), st.integers(64, 4000), quick=100, full=2000)

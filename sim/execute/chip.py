@@ -83,7 +83,7 @@ class Chip:
             self.compute(step, at)
         elif isinstance(step, Store):
             self.store(step, at)
-        elif isinstance(step, Free):
+        elif isinstance(step, Free) and step.operand != "parameter":
             self.free(step.operand, at)
 
     def load(self, step: Load, at: Position) -> None:

@@ -157,7 +157,7 @@ class Ports:
             if buffer.bandwidth is None:
                 continue
             one, two = Port(buffer.bandwidth), Port(buffer.bandwidth)
-            for operand in buffer.holds:
+            for operand in (*buffer.holds, *(["parameter"] if "output" in buffer.holds else [])):
                 self.by_operand[operand, "read"] = one
                 self.by_operand[operand, "write"] = two if buffer.ports > 1 else one
         self.flows: dict[int, Flow] = {}

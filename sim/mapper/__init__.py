@@ -149,7 +149,7 @@ def _nothing_fits(kernel: Contraction, arch: Arch, around: Surroundings, wish: M
     array = array_of(arch)
     smallest: dict[str, int] = {dim: axis_sizes(kernel, array, wish, dim)[0] for dim in DIMS}
     try:
-        check(Tiling(kernel, _mapping(kernel, wish, smallest | {"g": 1})), arch, around.on_chip)
+        check(Tiling(kernel, _mapping(kernel, wish, smallest | {"g": 1})), arch, around.on_chip, around.parameters)
     except CapacityError as error:
         return error
     return MappingError(f"{kernel.name}: no mapping fits the buffers of '{arch.name}'")

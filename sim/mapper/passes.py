@@ -50,11 +50,11 @@ def search_passes(
     planes, ports = Planes(kernel), Ports(arch)
     ranked = sorted(
         ((_estimate(planes, passes, arch, ports, prices), index, passes)
-         for index, passes in enumerate(_candidates(planes, arch, array, wish))),
+         for index, passes in enumerate(_candidates(planes, arch, array, wish, around.parameters))),
         key=lambda entry: entry[:2],
     )  # fmt: skip
     if not ranked:
-        raise _nothing_fits(planes, arch, array, wish)
+        raise _nothing_fits(planes, arch, array, wish, around.parameters)
     best, least = None, 0.0
     judged = ranked[:JUDGED]
     for (_, energy), _, passes in judged:
@@ -76,7 +76,9 @@ def _array(kernel: Contraction, arch: Arch) -> Systolic:
     return array
 
 
-def _candidates(planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice) -> Iterator[Passes]:
+def _candidates(
+    planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice, parameters: int
+) -> Iterator[Passes]:
     """Yield the mappings that fit, each size as equal shares of the whole, the largest first."""
     rows, columns = planes.axes
     fixed, kernel = wish.passes, planes.kernel
@@ -103,7 +105,7 @@ def _blocks(planes: Planes, arch: Arch, passes: Passes, fixed: PassChoice) -> It
     for m in [fixed.m] if fixed.m else _multiples(together, whole):
         trial = Passes(m, *list(vars(passes).values())[1:])
         try:
-            check(planes, trial, arch)
+            check(planes, trial, arch, parameters)
         except MappingError:
             continue
         yield trial
@@ -187,14 +189,16 @@ def _estimate(
     return max(cycles, busy), off_chip * prices.off_chip + on_chip * count
 
 
-def _nothing_fits(planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice) -> Exception:
+def _nothing_fits(
+    planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice, parameters: int
+) -> Exception:
     """Return the error that says what of the wished (or smallest) pass needs too much, and where."""
     fixed = wish.passes
     smallest = {key: getattr(fixed, key) or 1 for key in ("n", "e", "f", "p", "q", "r", "t")}
     rows = min(planes.axes[0].kernel, array.rows)
     passes = Passes(fixed.m or smallest["p"] * smallest["t"], **smallest, rows=rows, taps=_taps(planes, array))
     try:
-        check(planes, passes, arch)
+        check(planes, passes, arch, parameters)
     except CapacityError as error:
         return error
     except MappingError as error:

@@ -231,7 +231,9 @@ class Table:
         """Return which of the candidates in `fits` leave no buffer overfull."""
         for buffer in self.arch.buffers.values():
             used = [picked[o].used for o in buffer.holds if o in picked]
-            fits = fits & (sum(used, start=np.zeros(1)) <= buffer.tile_capacity)
+            parameters = self.around.parameters if "output" in buffer.holds else 0
+            room = buffer.tile_capacity - self.arch.bytes_of("partial_sum", parameters)
+            fits = fits & (sum(used, start=np.zeros(1)) <= room)
         return fits
 
     def _scopes(self, operand: str) -> Scopes:
@@ -265,6 +267,7 @@ class Table:
         sweep = self._sweep(operand, inside, bits)
         if operand != "output":
             return used, moved * bits / 8, sweep * again, 0 * ones, self._cycles(first * bits / 8, operand), ones
+        used = used * (self.array.count if self.split == "k" else 1)
         last, final = self.last_size["g"], self.arch.bits("output")
         for dim in RELEVANT[operand]:
             last = last * (self.full[dim] if dim in inside else self.last_size[dim])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from sim.arch import Arch
 from sim.dataflow import Dim
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Run, Tiling, channels, tile_count
+from sim.mapping import RELEVANT, Run, Tiling, channels, sum_copies, tile_count
 from sim.plan import (
     Broadcast,
     Claim,
@@ -64,7 +64,7 @@ class _Builder:
 
     def __init__(self, tiling: Tiling, arch: Arch, around: Surroundings) -> None:
         self.tiling, self.arch = tiling, arch
-        self.on_chip, self.epilogue, self.parameters = around.on_chip, around.epilogue, around.parameters
+        self.around, self.on_chip, self.parameters = around, around.on_chip, around.parameters
         self.kernel, self.mapping = tiling.kernel, tiling.mapping
         self.count = arch.array.count if arch.array else 1
 
@@ -76,7 +76,7 @@ class _Builder:
         if not self.parameters or not self.arch.bounded:
             return loops
         size = self.arch.bytes_of("partial_sum", self.parameters)
-        return (Load("parameter", size, (1, 1, self.parameters, 1)), *loops)
+        return (Load("parameter", size, (1, 1, self.parameters, 1)), *loops, Free("parameter"))
 
     def level(self, depth: int, context: Context) -> tuple[Node, ...]:
         opening, closing = list[Node](), list[Node]()
@@ -106,13 +106,17 @@ class _Builder:
 
     def compute(self, context: Context) -> Compute:
         extent = context.extent(self.kernel)
-        return Compute(tile_work(self.tiling, self.arch, extent, context.first), extent, context.first)
+        work = tile_work(self.tiling, self.arch, extent, context.first)
+        if context.first and not processed(self.arch, self.around):
+            parameters = read_parameters(self.arch, self.kernel, self.around, extent)
+            work = replace(work, moves=(*work.moves, *parameters))
+        return Compute(work, extent, context.first)
 
     def open(self, operand: str, context: Context) -> list[Node]:
         size, extent = self.size(operand, context), context.extent(self.kernel)
         if operand == "output":
             resumed = not context.first and "k" not in self.mapping.inside("output")
-            claim = [Claim("output", size)] if self.arch.bounded else []
+            claim = [Claim("output", size * sum_copies(self.mapping, self.arch))] if self.arch.bounded else []
             return [*claim, *([Load("output", size, extent, partial=True)] if resumed and claim else [])]
         steps: list[Node] = []
         if self.arch.bounded and operand not in self.on_chip:
@@ -129,7 +133,7 @@ class _Builder:
         if not context.last and "k" not in self.mapping.inside("output"):
             size = self.arch.bytes_of("partial_sum", elements)
             return [Store(size, extent, partial=True), Free("output")] if self.arch.bounded else []
-        steps: list[Node] = [*finish(self.arch, self.epilogue, elements)]
+        steps: list[Node] = [*finish(self.arch, self.kernel, self.around, extent)]
         if self.arch.bounded:
             if "output" not in self.on_chip:
                 steps.append(Store(self.arch.bytes_of("output", elements), extent))
@@ -149,18 +153,31 @@ class _Builder:
         return self.arch.bytes_of("input", g * read * channels(kernel, k))
 
 
-def finish(arch: Arch, epilogue: Sequence[VectorWork], elements: int) -> list[Process]:
-    """Return the share of the fused vector work that `elements` outputs take."""
+def processed(arch: Arch, around: Surroundings) -> bool:
+    """Tell whether lanes finish each output tile."""
+    return arch.vector is not None and bool(around.epilogue)
+
+
+def finish(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent) -> list[Process]:
+    """Return the share of the fused vector work that the outputs of `extent` take, done on the sums in place."""
     vector = arch.vector
-    if vector is None or not epilogue:
+    if vector is None or not processed(arch, around):
         return []
-    share = {o: 0 for work in epilogue for o, _ in work.operations}
-    for work in epilogue:
+    elements = prod(extent[:3])
+    share = {o: 0 for work in around.epilogue for o, _ in work.operations}
+    for work in around.epilogue:
         for operation, count in work.operations:
             share[operation] += -(-count * elements // work.outputs)
     size = arch.bytes_of("partial_sum", elements)
-    moves = (("output", "read", size), ("output", "write", size)) if arch.bounded else ()
+    moves = (("output", "read", size), ("output", "write", size), *read_parameters(arch, kernel, around, extent))
     return [process(vector, tuple(share.items()), elements, moves)]
+
+
+def read_parameters(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent) -> Moves:
+    """Return the read of the parameters that an output tile of `extent` needs: those of its filters, once."""
+    g, _, n, _ = extent
+    count = -(-around.parameters * g * n // (kernel.groups * kernel.n))
+    return (("parameter", "read", arch.bytes_of("partial_sum", count)),) if count else ()
 
 
 def _fix(context: Context, dim: Dim, run: Run, first: bool = True, last: bool = True) -> Context:

@@ -10,7 +10,7 @@ from sim.arch import Arch
 from sim.kernel import Contraction
 from sim.passes import Cut, Passes, Piece, Planes, cuts, slots
 from sim.plan import Claim, Compute, Free, Load, Loop, Node, PassShape, PassWork, Plan, Store
-from sim.planner.contraction import ALONE, Surroundings, finish
+from sim.planner.contraction import ALONE, Surroundings, finish, processed, read_parameters
 from sim.planner.tiles import on_chip_moves
 
 Ways = tuple[tuple[str, int], ...]
@@ -64,7 +64,7 @@ def pass_work(planes: Planes, passes: Passes, arch: Arch, region: Region) -> Pas
     return PassWork(
         shape=shape, macs=sums * region.channels * piece.rows * piece.taps, used=used,
         slots=array.rows * array.cols, hops=hops, reads=reads, writes=writes,
-        moves=on_chip_moves(arch, reads, writes) if arch.bounded else (),
+        moves=on_chip_moves(arch, reads, writes),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ class _Builder:
         if not self.around.parameters or not self.arch.bounded:
             return loops
         size = self.arch.bytes_of("partial_sum", self.around.parameters)
-        return (Load("parameter", size, (1, 1, self.around.parameters, 1)), *loops)
+        return (Load("parameter", size, (1, 1, self.around.parameters, 1)), *loops, Free("parameter"))
 
     def images(self, region: Region) -> tuple[Node, ...]:
         planes, n = self.planes, self.passes.n
@@ -134,7 +134,7 @@ class _Builder:
         extent = (1, elements // region.filters, region.filters, self.kernel.k)
         claim = [Claim("output", self.arch.bytes_of("partial_sum", elements))] if self.arch.bounded else []
         steps: list[Node] = [*claim, *self.channels(region)]
-        steps += finish(self.arch, self.around.epilogue, elements)
+        steps += finish(self.arch, self.kernel, self.around, extent)
         if self.arch.bounded:
             if "output" not in self.around.on_chip:
                 steps.append(Store(self.arch.bytes_of("output", elements), extent))
@@ -164,7 +164,11 @@ class _Builder:
             work = pass_work(self.planes, self.passes, self.arch, here)
             points = here.images * here.rows * here.columns
             depth = here.channels * here.piece.rows * here.piece.taps
-            compute = Compute(work, (1, points, here.filters, depth), first)
+            extent = (1, points, here.filters, depth)
+            if first and not processed(self.arch, self.around):
+                parameters = read_parameters(self.arch, self.kernel, self.around, extent)
+                work = replace(work, moves=(*work.moves, *parameters))
+            compute = Compute(work, extent, first)
             return self._held("weight", not self.one_weight, here, (compute,))
 
         groups = cuts(region.filters, self.passes.p * self.passes.t)
@@ -204,5 +208,5 @@ def plan_passes(
     """
     planes = Planes(kernel)
     body = _Builder(planes, passes, arch, around).body()
-    tiles: Ways = tuple(slots(planes, passes, arch).items()) if arch.bounded else ()
+    tiles: Ways = tuple(slots(planes, passes, arch, around.parameters).items()) if arch.bounded else ()
     return Plan(kernel.name, kernel, unit, body, tiles, passes)

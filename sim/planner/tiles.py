@@ -52,7 +52,7 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
         slots=folds * array.rows * array.cols * arrays,
         reads=reads,
         writes=writes,
-        moves=on_chip_moves(arch, reads, writes) if arch.bounded else (),
+        moves=on_chip_moves(arch, reads, writes),
     )
 
 

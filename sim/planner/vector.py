@@ -102,10 +102,12 @@ class _Chunk:
     def moves(self) -> Moves:
         """What the lanes read and write on chip in all."""
         work, arch = self.work, self.arch
-        if not arch.bounded:
-            return ()
-        inputs = sum(input_bytes(work, arch)) + arch.bytes_of("input", work.kept)
-        return (("input", "read", inputs), ("output", "write", arch.bytes_of("output", work.outputs)))
+        moved = (
+            ("weight", "read", arch.bytes_of("weight", work.weights)),
+            ("input", "read", sum(input_bytes(work, arch)) + arch.bytes_of("input", work.kept)),
+            ("output", "write", arch.bytes_of("output", work.outputs)),
+        )
+        return tuple(move for move in moved if move[2])
 
     @property
     def totals(self) -> list[int]:
