@@ -94,10 +94,13 @@ def _candidates(
                     _shares(columns.out, columns.out, fixed.f, wish.effort if arch.bounded else 1),
                     _shares(planes.images, most_images, fixed.n, wish.effort if arch.bounded else 1),
                 ):
-                    yield from _blocks(planes, arch, Passes(0, n, e, f, p, q, r, t, kernel_rows, taps), fixed)
+                    passes = Passes(0, n, e, f, p, q, r, t, kernel_rows, taps)
+                    yield from _blocks(planes, arch, passes, fixed, parameters)
 
 
-def _blocks(planes: Planes, arch: Arch, passes: Passes, fixed: PassChoice) -> Iterator[Passes]:
+def _blocks(
+    planes: Planes, arch: Arch, passes: Passes, fixed: PassChoice, parameters: int
+) -> Iterator[Passes]:
     """Yield the mapping with the most filters kept in the buffer that fit, and with half as many."""
     together = passes.p * passes.t
     whole = planes.kernel.filters

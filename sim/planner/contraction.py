@@ -18,6 +18,7 @@ from sim.plan import (
     Free,
     Load,
     Loop,
+    Moves,
     Node,
     Plan,
     Process,
