@@ -51,4 +51,6 @@ def requests(row: Row) -> Requests:
 def run(row: Row, log: bool = False, **overrides: Any) -> tuple[int, Controller]:
     """Return the clock of the last data of a reference row, and the controller that served it."""
     controller = Controller(device(row, **overrides), int(row["per_clk"]), log=log)
-    return controller.finish(controller.submit(*requests(row))), controller
+    cycles = controller.finish(controller.submit(*requests(row)))
+    controller.advance(cycles)
+    return cycles, controller

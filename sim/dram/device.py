@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import library
+from sim.dram.checks import problems
 from sim.dram.schema import Specification
 from sim.errors import ConfigError, Problem, nearest
 from sim.yamlfile import Document, check, dotted, in_order, read
@@ -110,9 +111,11 @@ def load(name: str, overrides: Mapping[str, Any] | None = None) -> Device:
 
 def build(document: Document) -> Device:
     """Return the Device that `document` describes; ConfigError with all of its problems otherwise."""
-    spec, problems = check(Specification, document)
-    if spec is None:
-        raise ConfigError(*in_order(problems))
+    spec, found = check(Specification, document)
+    if spec is not None:
+        found = [document.problem(path, message) for path, message in problems(spec)]
+    if spec is None or found:
+        raise ConfigError(*in_order(found))
     return Device(spec)
 
 

@@ -34,6 +34,7 @@ def run(
         raise ConfigError(Problem(f"expected a number above zero, not {per_clock}", "--per-clock"))
     controller = Controller(made, per_clock, log=commands is not None)
     cycles = controller.finish(controller.submit(*stream))
+    controller.advance(cycles)
     if commands is not None:
         textfile.write(commands, command_trace(controller))
     return result(controller, cycles, len(stream[0]), dict(overrides or {}))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sim import units
-from sim.errors import unknown
 from sim.expressions import evaluate
 from sim.yamlfile import Strict
 
@@ -19,12 +18,6 @@ FIELDS = (*LEVELS, "Row", "Column")
 
 OVERRIDE = "override"
 """Source of a figure that stands without one."""
-
-ORDERED = (
-    ("tRC", ("tRAS", "tRP")), ("tRAS", ("tRCD",)), ("tRAS", ("tRCDRD",)), ("tFAW", ("tRRD_S",)),
-    ("tREFI", ("tRFC",)), ("tCCD_L", ("tCCD_S",)), ("tCCD_S", ("BL",)),
-)  # fmt: skip
-"""Parameters that must not be less than the sum of others."""
 
 Level = Literal["Channel", "PseudoChannel", "Rank", "Sid", "BankGroup", "Bank"]
 FieldName = Literal["Channel", "PseudoChannel", "Rank", "Sid", "BankGroup", "Bank", "Row", "Column"]
@@ -181,78 +174,6 @@ class Specification(Strict):
     energy: Literal["currents", "events"] = Field("currents", description="from currents, or by cost of event")
     currents: Currents | None = Field(None, description="currents of a device")
     events: Events | None = Field(None, description="energy by event")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Specification:
-        for check in (self._check_levels, self._check_mapping, self._check_sources, self._check_constraints,
-                      self._check_timing, self._check_policies):  # fmt: skip
-            check()
-        return self
-
-    def _check_levels(self) -> None:
-        if self.levels[0] != "Channel" or self.levels[-1] != "Bank":
-            raise ValueError("the levels must go from Channel to Bank")
-        wanted = [*self.levels[1:], "Row", "Column"]
-        if set(self.organization) != set(wanted):
-            raise ValueError(f"the organization must give exactly {', '.join(wanted)}; channels have their own key")
-        for name, count in (*self.organization.items(), ("channels", self.channels)):
-            if count & (count - 1):
-                raise ValueError(f"{name} must be a power of two, not {count}")
-
-    def _check_mapping(self) -> None:
-        wanted = [*self.levels[1:], "Row", "Column"]
-        repeated = sorted({name for name in self.mapping if self.mapping.count(name) > 1})
-        missing = [name for name in wanted if name not in self.mapping]
-        strange = [name for name in self.mapping if name not in (*wanted, "Channel")]
-        told = f"; it needs each of {', '.join(wanted)} once"
-        for what, names in (("repeats", repeated), ("misses", missing), ("has no use for", strange)):
-            if names:
-                raise ValueError(f"the mapping {what} {', '.join(names)}{told}")
-
-    def _check_sources(self) -> None:
-        cited = {name: p.source for name, p in self.timing.items()}
-        if self.currents is not None:
-            cited["currents"] = self.currents.source
-        for part in self.events.model_dump(exclude_none=True) if self.events is not None else ():
-            cited[f"events.{part}"] = getattr(self.events, part).source
-        for key, source in cited.items():
-            if source != OVERRIDE and source not in self.sources:
-                raise ValueError(f"{key}: {unknown('source', source, self.sources)}")
-
-    def _check_constraints(self) -> None:
-        for latency in (self.read_latency, self.write_latency):
-            self.clocks(latency)
-        for name, constraint in self.constraints.items():
-            if constraint.level not in self.levels:
-                raise ValueError(f"constraint {name}: {unknown('level', constraint.level, self.levels)}")
-            for command in (*constraint.preceding, *constraint.following):
-                if command not in self.commands:
-                    raise ValueError(f"constraint {name}: {unknown('command', command, self.commands)}")
-            try:
-                self.clocks(constraint.latency)
-            except ValueError as error:
-                raise ValueError(f"constraint {name}: {error}") from None
-
-    def _check_timing(self) -> None:
-        for whole, parts in ORDERED:
-            if all(name in self.timing for name in (whole, *parts)):
-                cycles, least = self.timing[whole].cycles, sum(self.timing[name].cycles for name in parts)
-                if cycles + self.rounding < least:
-                    told = f"{' + '.join(parts)} = {least}"
-                    raise ValueError(f"timing contradicts itself: {whole} = {cycles} < {told} clocks")
-        for name in ("BL", "CL", "CWL", "tREFI"):
-            if name in self.timing and self.timing[name].cycles == 0:
-                raise ValueError(f"timing {name} must be greater than zero")
-
-    def _check_policies(self) -> None:
-        if self.write_low > self.write_high:
-            raise ValueError(f"write_low ({self.write_low}) must not be above write_high ({self.write_high})")
-        if getattr(self, self.energy) is None:
-            there = [name for name in ("currents", "events") if getattr(self, name) is not None]
-            told = f"there is: {', '.join(there) or 'none'}"
-            raise ValueError(f"energy by {self.energy} needs the key {self.energy}; {told}")
-        if self.refresh == "per_bank" and ("REFpb" not in self.commands or "tREFIpb" not in self.timing):
-            raise ValueError(f"{self.standard} has no refresh by bank here; choose from: all_bank, off")
 
     def clocks(self, latency: str) -> int:
         """Return what a sum of timing parameters comes to; ValueError where one of its names is none."""
