@@ -43,7 +43,8 @@ def result(capsys: Capture, *words: str) -> dict[str, Any]:
 def test_a_reference_stream_from_the_command_line(capsys: Capture) -> None:
     row = CASES["r2-12"]
     words = ["ddr4_2400r", "--pattern", "seqR", "--requests", "20000", "--stride", "64"]
-    found = result(capsys, *words, "--capacity", row["capacity_B"], "--set", f"mapping=[{row['mapping_msb_to_lsb']}]", "--set", "refresh=off")
+    words += ["--capacity", row["capacity_B"]]
+    found = result(capsys, *words, "--set", f"mapping=[{row['mapping_msb_to_lsb']}]", "--set", "refresh=off")
     assert found.keys() >= KEYS
     assert found["cycles"] == int(row["cycles_to_last_data"])
     assert found["bandwidth_utilization"] == pytest.approx(float(row["bus_util"]), abs=1e-5)
