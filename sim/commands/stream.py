@@ -6,13 +6,14 @@ exits 1, after saying who waits for whom and which depth frees it.
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 
 from sim import textfile
 from sim.commands._options import add_set, overrides, width
-from sim.report.stream import stream_text
-from sim.streaming.simulate import simulate
+from sim.report.stream import sizing_text, stream_text
+from sim.streaming.simulate import simulate, size_fifos
 
 DEADLOCKED = 1
 
@@ -21,13 +22,23 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the options of `stream`."""
     parser.add_argument("graph", metavar="GRAPH")
     add_set(parser)
+    parser.add_argument(
+        "--size-fifos", action="store_true",
+        help="find the least depths that lose no cycle, what they cost, and what fewer bits would cost",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output, and only that")
 
 
 def execute(options: Namespace) -> int:
     """Run the graph and put the result where the options say; return 1 for a deadlock, else 0."""
-    result = simulate(options.graph, overrides(options.settings))
+    settings = overrides(options.settings)
+    result = simulate(options.graph, settings)
+    sizing = size_fifos(options.graph, settings) if options.size_fifos else None
+    data = result.to_dict() | ({"sizing": sizing.to_dict()} if sizing else {})
+    text = json.dumps(data, indent=1) + "\n"
     if options.json not in (None, "-"):
-        textfile.write(options.json, result.to_json())
-    sys.stdout.write(result.to_json() if options.json == "-" else stream_text(result, width()))
+        textfile.write(options.json, text)
+    if options.json != "-":
+        text = stream_text(result, width()) + (f"\n{sizing_text(sizing, width())}" if sizing else "")
+    sys.stdout.write(text)
     return DEADLOCKED if result.deadlock else 0

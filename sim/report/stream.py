@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.report.table import Column, pairs, table, wrap
 from sim.streaming.deadlock import Blocked, Deadlock
 from sim.streaming.result import ChannelResult, StreamResult, UnitResult
+from sim.streaming.sizing import Sizing
 from sim.units import show_si
 
 UNIT_COLUMNS = (
@@ -15,6 +16,10 @@ CHANNEL_COLUMNS = (
     Column("channel", right=False), Column("from", right=False), Column("to", right=False),
     Column("tokens", spare=1), Column("depth"), Column("peak"), Column("full"), Column("empty"),
 )  # fmt: skip
+
+SIZE_COLUMNS = (Column("channel", right=False), Column("depth"), Column("peak occupancy"))
+COST_COLUMNS = (Column("cost", right=False), Column("words"), Column("bits"), Column("BRAM18"))
+CURVE_COLUMNS = (Column("bits"), Column("BRAM18"), Column("cycles"), Column("of the least"))
 
 
 def stream_text(result: StreamResult, width: int = 120) -> str:
@@ -82,3 +87,20 @@ def _way_out(deadlock: Deadlock) -> str:
         return "No depth frees it: the loop lacks tokens, not slots."
     settings = " ".join(f"--set channels.{name}.depth={depth}" for name, depth in deadlock.change.items())
     return f"The smallest change that frees it: {settings}"
+
+
+def sizing_text(sizing: Sizing, width: int) -> str:
+    """Return the least depths beside the peak occupancy, what both cost, and the trade of latency for memory."""
+    depths, peaks = sizing.sized.depths, sizing.occupancy.depths
+    rows = [[name, f"{depth:,}", f"{peaks[name]:,}"] for name, depth in depths.items()]
+    costs = [[f"{sum(c.depths.values()):,}", f"{c.bits:,}", f"{c.bram18:,}"] for c in (sizing.sized, sizing.occupancy)]
+    named = [["least depths", *costs[0]], ["peak occupancy", *costs[1]]]
+    curve = [[f"{c.bits:,}", f"{c.bram18:,}", f"{c.cycles:,}", f"{c.cycles / sizing.sized.cycles:.2f}x"]
+             for c in sizing.curve]  # fmt: skip
+    proven = "no depths of fewer bits keep it" if sizing.proven else "the fewest bits found, perhaps not the fewest"
+    title = f"Least depths that keep {sizing.sized.cycles:,} cycles; none can lose a slot, and {proven}\n"
+    return "\n".join([
+        wrap(title, width) + table(SIZE_COLUMNS, rows, width),
+        table(COST_COLUMNS, named, width),
+        "Fewer bits cost cycles\n" + table(CURVE_COLUMNS, curve, width),
+    ])  # fmt: skip

@@ -82,17 +82,20 @@ class Stream:
 
     def live(self, time: int) -> Cycles:
         """Return when the slots are free that at `time` are not."""
-        past = self._slots[: self._at]
-        return past[np.searchsorted(past, time, side="right") :]
+        return self._slots[self._at - self.taken(time) : self._at]
+
+    def taken(self, time: int) -> int:
+        """Return how many slots are not yet free at `time`."""
+        return self._at - int(np.searchsorted(self._slots[: self._at], time, side="right"))
 
     def advance(self, time: int) -> None:
         """End the row; the producer, whose local time is `time`, goes on to the next."""
         self._at += self.row
         self._arrivals[: self.initial] = self._arrivals[self.row : self.row + self.initial].copy()
-        keep = max(self._past, self.peak, len(self.live(time)))
         if self._at + self.row > len(self._slots):
+            keep = max(self._past, self.peak, self.taken(time))
             kept = self._slots[self._at - keep : self._at]
-            self._slots = np.concatenate((kept, np.full((SPARE_ROWS + 1) * self.row, NEVER, np.int64)))
+            self._slots = np.concatenate((kept, np.full(SPARE_ROWS * self.row + keep, NEVER, np.int64)))
             self._at = keep
 
     def guess(self, producer: int, consumer: int) -> None:

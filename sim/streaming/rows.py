@@ -156,7 +156,8 @@ class Rows:
     def skip(self, seen: dict[bytes, Mark], rows: int) -> None:
         """Where this state was seen before, go on by whole periods as far as `rows` allows."""
         here = Mark(self.done, self.times[0], tuple(self.full), tuple(self.empty))
-        mark = seen.setdefault(self._state(), here)
+        sketch = self._sketch()
+        mark = seen.setdefault(self._state(), here) if sketch in seen else seen.setdefault(sketch, here)
         if mark is here:
             return
         periods = (rows - self.done) // (self.done - mark.done)
@@ -167,6 +168,11 @@ class Rows:
         self.full = [now + periods * (now - then) for now, then in zip(self.full, mark.full, strict=True)]
         self.empty = [now + periods * (now - then) for now, then in zip(self.empty, mark.empty, strict=True)]
         self.done += periods * (self.done - mark.done)
+
+    def _sketch(self) -> bytes:
+        """Return a part of the state that is found at once; where it is new, so is the state."""
+        taken = [s.taken(self.times[unit]) for s, unit in zip(self.streams, self.net.producer, strict=True)]
+        return np.array([time - self.times[0] for time in self.times] + taken, np.int64).tobytes()
 
     def _state(self) -> bytes:
         """Return a digest of all that later rows can feel, relative to the first unit's time."""

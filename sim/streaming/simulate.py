@@ -12,6 +12,7 @@ from sim.streaming.net import Net
 from sim.streaming.outcome import Outcome, of_window
 from sim.streaming.result import StreamResult
 from sim.streaming.schema import load
+from sim.streaming.sizing import Sizing, size
 
 ENGINES = ("auto", "vectorized", "run-to-block")
 
@@ -29,6 +30,17 @@ def simulate(graph: Graph | str, overrides: Mapping[str, object] = {}, engine: s
     checks.check(graph)
     found = outcome(graph, engine)
     return StreamResult.of(graph, found, explain(graph, found, outcome) if found.blocked else None, overrides)
+
+
+def size_fifos(graph: Graph | str, overrides: Mapping[str, object] = {}) -> Sizing:
+    """Return the least depths that keep the throughput of `graph`, and what they cost.
+
+    The depths of the graph itself play no part. Raises ConfigError where the graph is wired wrongly, DeadlockError
+    where no depths let it run.
+    """
+    graph = load(graph, overrides) if isinstance(graph, str) else graph
+    checks.check(graph)
+    return size(graph, outcome)
 
 
 def outcome(graph: Graph, engine: str = "auto") -> Outcome:
