@@ -82,13 +82,16 @@ def _passes(chip: Arch) -> Iterator[Note]:
         for word in words
         if (value := getattr(choice, word)) != type(choice).model_fields[word].default and value is not None
     ]
+    if not by_pass and chip.array.scratchpads != Systolic.model_fields["scratchpads"].default:
+        given.append(f"{chip.unit_name(Systolic)}.scratchpads")
     if given:
         yield _note(f"dataflow {chip.array.dataflow} works in {'passes' if by_pass else 'folds'}", given)
 
 
 def _unlimited(chip: Arch) -> Iterator[Note]:
     choice = chip.mapping
-    if chip.bounded:
+    by_pass = chip.array is not None and DATAFLOWS[chip.array.dataflow].passes
+    if chip.bounded or by_pass:
         return
     given = [f"mapping.resident: {', '.join(choice.resident)}"] if choice.resident else []
     whole = not any((choice.tile.m, choice.tile.n, choice.tile.k))
@@ -106,7 +109,7 @@ def _groups(chip: Arch, lowered: Lowered) -> Iterator[Note]:
 def _is_alone(chip: Arch, task: Task) -> bool:
     """Return whether the groups of a layer are to be packed and each lies on the array by itself."""
     wish, array = chip.mapping.of(task.name), chip.array
-    if wish.groups != "packed" or array is None:
+    if wish.groups != "packed" or array is None or DATAFLOWS[array.dataflow].passes:
         return False
     grouped = [kernel for kernel in task.kernels if isinstance(kernel, Contraction) and kernel.groups > 1]
     return any(packs(kernel, array, wish) == [1] for kernel in grouped)
