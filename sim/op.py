@@ -148,6 +148,10 @@ class Compound(Op):
         """Return the work of all parts, in order."""
         return tuple(kernel for part, read, _ in self.shapes(inputs) for kernel in part.op.kernels(read))
 
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """Return the trained parameters of all parts."""
+        return sum(part.op.parameters(read) for part, read, _ in self.shapes(inputs))
+
     def by_parts(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> tuple[Array, ...]:
         """Return the outputs computed part by part: equal to `reference`, which knows no parts."""
         known: dict[int | str, Array] = dict(enumerate(inputs))

@@ -112,6 +112,8 @@ class MaskedSoftmax(AttentionPart):
     scale: float
     bias_entries: int = 0
     """Entries a head of a table of position biases, one of which is added to each score."""
+    bias_tied: bool = False
+    """Whether the table is another layer's."""
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return the shape of the scores."""
@@ -120,6 +122,14 @@ class MaskedSoftmax(AttentionPart):
     def weight_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
         """Return the table of biases, (entries, heads)."""
         return {"bias": (self.bias_entries, self.heads)} if self.bias_entries else {}
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """Return the entries of the table, whoever's it is."""
+        return self.bias_entries * self.heads
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """Return the entries of the table where it is this layer's."""
+        return 0 if self.bias_tied else self.gathered(inputs)
 
     def kernels(self, inputs: Sequence[Shape]) -> tuple[Kernel, ...]:
         """Return, for a row of n seen keys: n products with the scale, n-1 max, 2n-1 add, n exp, n divisions.
@@ -130,7 +140,7 @@ class MaskedSoftmax(AttentionPart):
         seen = rows * self.mask.seen
         singles = rows * self.mask.queries
         add = 2 * seen - singles + (seen if self.bias_entries else 0)
-        weights = self.parameters(inputs)
+        weights = self.gathered(inputs)
         return work("softmax", inputs, inputs, weights, mul=seen, max=seen - singles, add=add, exp=seen, div=seen)
 
     def reference(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> tuple[Array, ...]:

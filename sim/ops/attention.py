@@ -43,6 +43,7 @@ class Attention(Compound):
     past: int = Field(0, ge=0, description="tokens that are in the cache already")
     cache: bool = Field(False, description="whether the new keys and values join the cache")
     bias_entries: int = Field(0, ge=0, description="entries a head of a learned table of relative position biases")
+    bias_tied: bool = Field(False, description="whether that table is another layer's, and counts there")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, n, heads · f); ValueError where heads do not divide, or lengths do not fit."""
@@ -104,7 +105,7 @@ class Attention(Compound):
             mask=self.mask(queries[1], keys[1]), heads=self.heads, kv_heads=self.kv_heads or self.heads
         )
         scale = self.scale or default_scale(queries[2] // self.heads)
-        softmax = MaskedSoftmax(**shared, scale=scale, bias_entries=self.bias_entries)
+        softmax = MaskedSoftmax(**shared, scale=scale, bias_entries=self.bias_entries, bias_tied=self.bias_tied)
         return (
             Part("scores", "scores", Scores(**shared, past=self.past, cache=self.cache), (0, 1)),
             Part("softmax", "softmax", softmax, ("scores",)),

@@ -21,6 +21,7 @@ class Embedding(Op):
 
     entries: Count = Field(description="rows of the table")
     features: Count = Field(description="features of a row")
+    tied: bool = Field(False, description="whether the table is another layer's, and counts there")
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (batch, ..., features)."""
@@ -29,6 +30,10 @@ class Embedding(Op):
     def weight_shapes(self, inputs: Sequence[Shape]) -> dict[str, Shape]:
         """Return weight (entries, features)."""
         return {"weight": (self.entries, self.features)}
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """Return the trained parameters that are no other layer's."""
+        return 0 if self.tied else self.entries * self.features
 
     def gathered(self, inputs: Sequence[Shape]) -> int:
         """Return how many trained parameters are read: a row for each index, and no other."""
