@@ -163,13 +163,12 @@ class Book:
         counts: Counts = {}
         traffic: Traffic = {}
         for (plan, total), kernel in zip(plans, task.kernels, strict=True):
-            _merge_traffic(traffic, self._traffic(plan, total, kernel))
+            _merge_traffic(traffic, self._traffic(plan, total, kernel, task.result))
             for key, amount in self._actions(plan, total).items():
                 counts[key] = counts.get(key, 0) + amount
         if task.writes in lowered.kept:
             _merge_traffic(traffic, self._moved_to_keep(task))
-        results = {kernel.result for kernel in task.kernels if isinstance(kernel, VectorWork)} or {"output"}
-        traffic = _renamed(traffic, "kv" if task.writes in lowered.cached else results.pop())
+        traffic = _renamed(traffic, task.result)
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
@@ -196,14 +195,14 @@ class Book:
             _merge_traffic(moved, {memory: {direction: {"output": size}}})
         return moved
 
-    def _traffic(self, plan: Plan, total: Totals, kernel: Kernel) -> Traffic:
+    def _traffic(self, plan: Plan, total: Totals, kernel: Kernel, result: str) -> Traffic:
         """Return the bytes that a plan moves, by memory, direction and operand.
 
         `kernel` has all of its inputs, those that are kept on chip and need no load too.
         """
         traffic = Traffic()
         right = plan.kernel.right_is if isinstance(plan.kernel, Contraction) else "weight"
-        chip = self.chip.with_right(right)
+        chip = self.chip.seen(right, result)
         names = {"weight": right, "parameter": "weight", "input": "input", "output": "output"}
 
         def add(memory: str, direction: str, operand: str, count: int) -> None:
@@ -224,7 +223,7 @@ class Book:
         """Return what a plan does besides memory accesses: products, registers, lane operations, link bits."""
         counts: Counts = {}
         if total.macs:
-            counts[self.array, "mac"] = total.macs
+            counts[self.array, self._mac(plan.kernel)] = total.macs
             counts[self.array, "register"] = total.macs * self._register_bits()
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
@@ -238,7 +237,16 @@ class Book:
             counts["link", "bit"] = total.link * 8
         return counts
 
-    def _register_bits(self) -> int:
+    def _mac(self, kernel: Kernel) -> str:
+        """Return the action of a product; keys, values and other activations come in the format of the input."""
+        formats = self.chip.precision
+        if isinstance(kernel, VectorWork) or kernel.right_is == "weight" or formats.input == formats.weight:
+            return "mac"
+        cost = self.table.mac(formats.input, formats.input, formats.partial_sum)
+        self.costs.setdefault((self.array, "mac_activations"), cost)
+        return "mac_activations"
+
+    def _register_bits(self) -> float:
         """Return the register bits that one PE writes for a product: what moves, and the sum.
 
         Source: the registers of sim.reference. The stationary operand rests; in output stationary both

@@ -24,6 +24,8 @@ class Task:
     """The tensors that make up each input of the operator: several where a view joins them."""
     writes: str
     elements: int
+    result: str = "output"
+    """What the output is in the accounts: "kv" where it joins a cache."""
     epilogue: list[VectorWork] = field(default_factory=list)
     fused: list[str] = field(default_factory=list)
 
@@ -61,8 +63,6 @@ class Lowered:
     tasks: tuple[Task, ...]
     kept: frozenset[str]
     not_modelled: tuple[dict[str, object], ...]
-    cached: frozenset[str] = frozenset()
-    """Tensors that join a KV cache: written to memory whatever else reads them."""
 
 
 def lower(graph: Graph, arch: Arch) -> Lowered:
@@ -99,7 +99,9 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
     last = {source for tensor in graph.outputs for source in made_by[tensor]}
     cached = {source for node in graph.nodes for i in node.op.cached() for source in made_by[node.inputs[i]]}
     kept = _kept(list(tasks.values()), arch, last | cached)
-    return Lowered(tuple(tasks.values()), kept, tuple(missing), frozenset(cached))
+    for name in cached & set(tasks):
+        tasks[name].result = "kv"
+    return Lowered(tuple(tasks.values()), kept, tuple(missing))
 
 
 def _uses(graph: Graph) -> Counter[str]:
@@ -120,7 +122,9 @@ def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]
     reads = tuple((o, source) for o, tensor in zip(operands, node.inputs, strict=True) for source in made_by[tensor])
     inputs = tuple(made_by[tensor] for tensor in node.inputs)
     elements = sum(prod(shape) for shape in node.output_shapes)
-    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements)
+    results = {kernel.result for kernel in node.kernels if isinstance(kernel, VectorWork)}
+    result = results.pop() if len(results) == 1 else "output"
+    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements, result)
     return node.name
 
 

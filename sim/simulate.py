@@ -179,10 +179,10 @@ class Stages:
             on_chip |= {"output"} if task.writes in self.lowered.kept else set()
             if isinstance(kernel, Contraction):
                 around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
-                plan = self._map(task.name, kernel, around).plan
+                plan = self._map(task.name, kernel, around, task.result).plan
             else:
                 work = fuse_vector(task, kernel, self.lowered.kept)
-                plan = self._chunk(work, frozenset(on_chip))
+                plan = self._chunk(replace(work, result=task.result), frozenset(on_chip))
             waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
             stages.append(Stage(plan, index, waits, task.writes))
         return stages
@@ -190,16 +190,17 @@ class Stages:
     def _chunk(self, work: VectorWork, on_chip: frozenset[str]) -> Plan:
         key = (replace(work, name=""), on_chip)
         if key not in self.chunked:
-            self.chunked[key] = search_chunks(work, self.chip, self.chip.unit_name(Vector), on_chip)
+            chip = self.chip.seen(result=work.result)
+            self.chunked[key] = search_chunks(work, chip, chip.unit_name(Vector), on_chip)
         return replace(self.chunked[key], name=work.name, kernel=work)
 
-    def _map(self, layer: str, kernel: Contraction, around: Surroundings) -> Choice:
+    def _map(self, layer: str, kernel: Contraction, around: Surroundings, result: str) -> Choice:
         wish = self.chip.mapping.of(layer)
         bare = replace(around, epilogue=tuple(replace(work, name="") for work in around.epilogue))
-        key = (replace(kernel, name=""), bare, wish.model_dump_json())
+        key = (replace(kernel, name=""), bare, wish.model_dump_json(), result)
         if key not in self.choices:
             unit = self.chip.unit_name(Systolic)
             named = replace(kernel, name=layer)
-            chip = self.chip.with_right(kernel.right_is)
+            chip = self.chip.seen(kernel.right_is, result)
             self.choices[key] = search(named, chip, unit, around, wish, self.book.prices, self.trials)
         return self.choices[key]

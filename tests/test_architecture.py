@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
-    "errors units version extras",
+    "errors units formats version extras",
     "textfile yamlfile library extends registry",
     "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming",

@@ -76,7 +76,8 @@ ONE_LINE = [
     ("cols: 4", "weight_buffers: 3", "4: units.array.weight_buffers: unknown value '3'; choose from: 1, 2"),
     ("clock: 1 GHz", "clock: 1 GHz\nprecision: {weight: int9}",
      "3: precision.weight: unknown value 'int9'; did you mean 'int8'? "
-     "choose from: bf16, fp16, fp32, fp8, int16, int32, int4, int8"),
+     "choose from: bf16, fp16, fp32, fp4, fp6, fp8, int16, int32, int4, int8, "
+     "msfp12, msfp16, mxfp4, mxfp6, mxfp8, mxint8, nvfp4, q4_0, q8_0"),
     # units
     ("1 KiB", "1024", "6: buffers.all.capacity: size 1024 needs a unit, as in '64 KiB'"),
     ("1 KiB", '"1024"', "6: buffers.all.capacity: size 1024 needs a unit, as in '64 KiB'"),

@@ -368,7 +368,7 @@ def test_all_problems_of_a_table_are_told_together(write: Write) -> None:
         "    int7: {value: 1 pJ, source: x}\n  ad:\n    int8: {value: 1 pJ, source: horowits}\n"
         "registers: {value: 0 pJ, source: aladdin}\nlink: {value: 3 nm, source: wire}\n"
     )
-    formats = "bf16, fp16, fp32, fp8, int16, int32, int4, int8"
+    formats = "bf16, fp16, fp32, fp4, fp6, fp8, int16, int32, int4, int8"
     cited = "accelergy, aladdin, cacti_45_lstp, horowitz, jouppi_dram, oconnor, wire"
     assert failure(path).splitlines() == [
         "mine.yaml:4: operations.mul.int8.value: energy 0.2 needs a unit, as in '0.9 pJ'",
@@ -417,7 +417,7 @@ def test_an_unknown_table_names_the_nearest() -> None:
 
 def test_questions_a_table_cannot_answer() -> None:
     table, file = TABLES["45nm"], TABLES["45nm"].file
-    formats = "bf16, fp16, fp32, fp8, int16, int32, int4, int8"
+    formats = "bf16, fp16, fp32, fp4, fp6, fp8, int16, int32, int4, int8"
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: table.mac("int8", "int9", "int32"), f"operations: unknown format 'int9'; "
          f"did you mean 'int8'? choose from: {formats}"),

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from sim.arch import BITS, Precision
+from sim.arch import Precision
 from sim.errors import CapacityError
 from sim.execute.geometry import input_region
+from sim.formats import PLAIN
 from sim.frontend import Read, Stage
 from sim.kernel import Contraction, VectorWork
 from sim.layout import Geometry, Placement, bursts, segments
@@ -97,7 +98,7 @@ def test_inputs_are_read_where_the_layout_puts_them(case, layout):
     """The oracle: a tensor of addresses, transposed as the layout says, and indexed by what the load brings."""
     arch, plan = case
     assume(arch.precision.input != "int4" and layout != "tiled")
-    kernel, size = plan.kernel, BITS[arch.precision.input] // 8
+    kernel, size = plan.kernel, PLAIN[arch.precision.input] // 8
     space = [axis.size for axis in kernel.axes]
     row_major = (kernel.batch, kernel.groups, kernel.channels, *space)
     order = list(range(len(row_major)))

@@ -22,7 +22,8 @@ PARAMETERS = {
     "gpt2": 124_439_808, "gpt2_large": 774_030_080, "gpt2_medium": 354_823_168, "gpt2_xl": 1_557_611_200,
     "llama_2_70b": 68_976_648_192, "llama_2_7b": 6_738_415_616, "llama_3_1_405b": 405_853_388_800,
     "llama_3_8b": 8_030_261_248, "mixtral_8x7b": 46_702_792_704, "olmoe_1b_7b": 6_919_161_856,
-    "qwen2_5_72b": 72_706_203_648, "qwen3_30b_a3b": 30_532_122_624, "swin_t": 28_288_354, "vit_b": 86_567_656,
+    "qwen2_5_72b": 72_706_203_648, "qwen3_30b_a3b": 30_532_122_624, "sd15_unet": 859_520_964,
+    "swin_t": 28_288_354, "switch_base_8": 619_339_008, "vit_b": 86_567_656,
 }  # fmt: skip
 """Trained parameters as the safetensors indices, torchvision, timm and the authors' programs count them."""
 
@@ -32,6 +33,12 @@ DECODERS = sorted(KV_BYTES)
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_parameters_equal_the_published_ones(name: str) -> None:
     assert load(name).parameters == PARAMETERS[name]
+
+
+def test_the_published_products_of_the_u_net_are_those_of_conv_and_linear_layers() -> None:
+    """Kim et al., BK-SDM, 2023, table 1: 339 G; the products of attention are 63 G more."""
+    network = load("sd15_unet")
+    assert round(sum(node.macs for node in network.nodes if node.op_name != "attention") / 1e9) == 339
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -69,6 +76,18 @@ def test_decoding_reads_every_weight_and_the_cache_once() -> None:
     assert read["kv"] == 2 * 4 * 4096 * 2049
     assert result.traffic_bytes["dram"]["write"]["kv"] == 2 * 4 * 4096
     assert read["index"] == 4
+
+
+@pytest.mark.parametrize(("number_format", "bits"), [("bf16", 16), ("int4", 4), ("mxfp8", 8.25), ("q4_0", 4.5)])
+def test_weights_and_the_cache_take_the_bytes_of_their_formats_with_scales(number_format: str, bits: float) -> None:
+    formats = {"precision.weight": number_format, "precision.kv": number_format, "precision.input": "bf16",
+               "precision.partial_sum": "fp32"}  # fmt: skip
+    overrides = {"context": 31, "phase": "decode", "depth": 1, "vocab": 64}
+    traffic = run("edge_tpu_like", "gpt2", overrides | formats).traffic_bytes["dram"]
+    assert traffic["read"]["kv"] == 2 * 32 * 768 * bits / 8
+    assert traffic["write"]["kv"] == 2 * 768 * bits / 8
+    matrices = 12 * 768 * 768 + 64 * 768
+    assert 0 <= traffic["read"]["weight"] - matrices * bits / 8 < 100_000  # norms, biases, rows of tables
 
 
 def test_keys_and_values_of_a_prefill_are_written_to_the_cache() -> None:

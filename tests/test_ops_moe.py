@@ -111,7 +111,8 @@ def graph(op, shape) -> Graph:
 
 EDGE = {
     "name": "edge", "clock": "200 MHz", "units": {
-        "array": {"kind": "systolic", "rows": 16, "cols": 16, "weight_buffers": 2}, "vector": {"kind": "vector", "lanes": 16},
+        "array": {"kind": "systolic", "rows": 16, "cols": 16, "weight_buffers": 2},
+        "vector": {"kind": "vector", "lanes": 16},
     },
     "buffers": {
         "weights": {"capacity": "256 KiB", "holds": ["weight"]}, "inputs": {"capacity": "128 KiB", "holds": ["input"]},
@@ -133,7 +134,8 @@ def edge(order, tokens=129, counts=None):
 def test_expert_by_expert_loads_each_matrix_once_and_token_by_token_for_each_of_them() -> None:
     """Sarkar et al., Edge-MoE, ICCAD 2023: 258 matrices for 129 tokens, 16 for 16 experts: 16.1 times less."""
     weights = {
-        order: sum(layer.traffic_bytes["dram"]["read"]["weight"] for layer in edge(order)) for order in ("expert", "token")
+        order: sum(layer.traffic_bytes["dram"]["read"]["weight"] for layer in edge(order))
+        for order in ("expert", "token")
     }
     assert weights["expert"] == 2 * 16 * 192 * 384
     assert weights["token"] == 2 * 129 * 2 * 192 * 384
@@ -178,5 +180,5 @@ def test_what_a_mapped_plan_computes_is_the_mixture(index) -> None:
 def test_routing_has_accounts_of_its_own() -> None:
     result = run("tiny_4x4", graph(MOE(experts=4, top_k=2, ffn=8), (1, 64, 16)))
     traffic = result.traffic_bytes["dram"]
-    assert traffic["write"]["routing"] == 64 * 2 * 2
-    assert traffic["read"]["routing"] == 64 * 2 * 2 * 4  # read back as indices of 32 bit
+    assert traffic["write"]["routing"] == 64 * 2 * 2 * 4  # value and index of 32 bit
+    assert traffic["read"]["routing"] == 64 * 2 * 2 * 4

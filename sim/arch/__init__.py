@@ -13,13 +13,13 @@ from sim.arch.memories.ideal import Ideal
 from sim.arch.memories.simple import Simple
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.overrides import keys, override, resolve
-from sim.arch.quantities import BITS, OPERANDS, Operand
+from sim.arch.quantities import OPERANDS, Operand
 from sim.arch.unit import UNITS, Unit
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 
 __all__ = [
-    "BITS", "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Ideal", "Link", "MappingChoice",
+    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Ideal", "Link", "MappingChoice",
     "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic", "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

@@ -9,11 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from sim.arch.buffer import Buffer
 from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
-from sim.arch.quantities import BITS, OPERANDS, Format, Hertz, Rate
+from sim.arch.quantities import OPERANDS, Format, Hertz, Rate
 from sim.arch.unit import UNITS, Unit
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 from sim.errors import ConfigError, Problem
+from sim.formats import BITS
 from sim.registry import Registry
 from sim.yamlfile import Clash, Strict
 
@@ -139,21 +140,20 @@ class Arch(Strict):
         name = {"routing": "index"}.get(operand, operand)
         return getattr(self.precision, name) or self.precision.input
 
-    def with_right(self, operand: str) -> Arch:
-        """Return the chip as a product sees it whose right operand, in the place of the weights, is `operand`."""
-        number_format = self.format_of(operand)
-        if number_format == self.precision.weight:
+    def seen(self, right: str = "weight", result: str = "output") -> Arch:
+        """Return the chip as a kernel sees it whose right operand and result are these, in the place of the usual."""
+        formats = {"weight": self.format_of(right), "output": self.format_of(result)}
+        if formats == {"weight": self.precision.weight, "output": self.precision.output}:
             return self
-        precision = self.precision.model_copy(update={"weight": number_format})
-        return self.model_copy(update={"precision": precision})
+        return self.model_copy(update={"precision": self.precision.model_copy(update=formats)})
 
-    def bits(self, operand: str) -> int:
-        """Return the width of one element of an operand (see `format_of`)."""
+    def bits(self, operand: str) -> float:
+        """Return the width of one element of an operand (see `format_of`), its share of a block's scale included."""
         return BITS[self.format_of(operand)]
 
     def bytes_of(self, operand: str, elements: int) -> int:
         """Return the bytes that `elements` of `operand` take, rounded up to a whole byte."""
-        return -(-elements * self.bits(operand) // 8)
+        return -(-elements * round(16 * self.bits(operand)) // 128)
 
 
 def channel(arch: Arch) -> Channel | None:

@@ -10,8 +10,10 @@ from sim import units
 
 OPERANDS = ("weight", "input", "output")
 Operand = Literal["weight", "input", "output"]
-Format = Literal["int4", "int8", "int16", "int32", "fp8", "fp16", "bf16", "fp32"]
-BITS = {"int4": 4, "int8": 8, "int16": 16, "int32": 32, "fp8": 8, "fp16": 16, "bf16": 16, "fp32": 32}
+Format = Literal[
+    "int4", "int8", "int16", "int32", "fp4", "fp6", "fp8", "fp16", "bf16", "fp32",
+    "mxint8", "mxfp8", "mxfp6", "mxfp4", "nvfp4", "msfp12", "msfp16", "q4_0", "q8_0",
+]  # fmt: skip
 
 
 def quantity(dimension: str) -> Any:

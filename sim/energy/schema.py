@@ -16,8 +16,8 @@ from sim.yamlfile import Document, Path_, Strict, check, in_order, read
 INTEGERS = {"int4": 4, "int8": 8, "int16": 16, "int32": 32}
 """Integer format to its width in bits."""
 
-FLOATS = {"fp8": 4, "bf16": 8, "fp16": 11, "fp32": 24}
-"""Floating-point format to the bits of its significand, the hidden one included (fp8 is E4M3)."""
+FLOATS = {"fp4": 2, "fp6": 4, "fp8": 4, "bf16": 8, "fp16": 11, "fp32": 24}
+"""Floating-point format to the bits of its significand, the hidden one included (E2M1, E2M3, E4M3)."""
 
 FORMATS = INTEGERS | FLOATS
 
@@ -75,6 +75,8 @@ class Formats(Strict):
     int8: Entry | None = Field(None, description="in int8")
     int16: Entry | None = Field(None, description="in int16")
     int32: Entry | None = Field(None, description="in int32")
+    fp4: Entry | None = Field(None, description="in fp4")
+    fp6: Entry | None = Field(None, description="in fp6")
     fp8: Entry | None = Field(None, description="in fp8")
     bf16: Entry | None = Field(None, description="in bf16")
     fp16: Entry | None = Field(None, description="in fp16")

@@ -18,6 +18,7 @@ from sim.energy.schema import (
 )
 from sim.energy.sram import at_capacity, capacity_note, energy_at, loglog, width_note
 from sim.errors import ConfigError, Problem, unknown
+from sim.formats import PLAIN, element_of
 from sim.kernel import LANE_OPERATIONS
 
 ALIKE = "a write costs what a read costs"
@@ -58,13 +59,15 @@ class Table:
 
         A product of unequal widths counts with their geometric mean, since a multiplier grows with the
         product of its operands' widths; an integer beside a float is converted to it first.
+        Elements of a block are multiplied in their own format; its scale costs one product a block more, left out.
         Raises ConfigError for a format that no figure and no rule gives.
         """
+        input_format, weight_format = element_of(input_format), element_of(weight_format)
         for name in (input_format, weight_format, accumulator_format):
             self._bits(name)
         operands, note = _operands(input_format, weight_format)
         if operands[0] in FLOATS and accumulator_format in INTEGERS:
-            fits = ", ".join(sorted(FLOATS))
+            fits = ", ".join(sorted(name for name in FLOATS if PLAIN[name] >= 8))
             message = f"{operands[0]} products cannot accumulate in {accumulator_format}; choose from: {fits}"
             raise self._error("operations", message)
         if self._family("mac", operands[0]):

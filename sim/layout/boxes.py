@@ -29,7 +29,7 @@ class Region:
     """A box of one tensor: its dimensions as they lie in memory; `bits` an element."""
 
     dims: Dims
-    bits: int
+    bits: float
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class View:
 
     kernel: Contraction
     layouts: Mapping[str, str]
-    bits: Mapping[str, int]
+    bits: Mapping[str, float]
     burst: int
 
     def block(self, operand: str) -> int:
         """Return the channels of a block in the tiled layout: as many as a burst holds."""
-        return max(1, self.burst * 8 // self.bits[operand])
+        return max(1, int(self.burst * 8 // self.bits[operand]))
 
 
 def regions(view: View, step: Load | Store, at: Mapping[str, int]) -> Region:
@@ -115,7 +115,7 @@ def _partial(view: View, extent: Extent, at: Mapping[str, int]) -> Region:
     return _packed(kernel.m * kernel.n, (g, m, n), (at["m"] * kernel.n, at["n"]), view.bits["partial_sum"])
 
 
-def _packed(group: int, box: tuple[Index, Index, Index], corner: tuple[int, int], bits: int) -> Region:
+def _packed(group: int, box: tuple[Index, Index, Index], corner: tuple[int, int], bits: float) -> Region:
     """Return a tile that lies together: behind all of the tiles before it, whatever its shape."""
     groups, outer, inner = box
     start = int(groups[0]) * group + (corner[0] + corner[1] * outer.size) * groups.size

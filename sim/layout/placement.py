@@ -9,8 +9,9 @@ from math import prod
 
 import numpy as np
 
-from sim.arch import BITS, Precision
+from sim.arch import Precision
 from sim.errors import CapacityError
+from sim.formats import BITS
 from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
 from sim.layout.boxes import View, regions
@@ -31,7 +32,7 @@ class Geometry:
     tensors: Mapping[str, str]
     precision: Precision
 
-    def bits(self, operand: str) -> int:
+    def bits(self, operand: str) -> float:
         """Return the width of one element of an operand, 'partial_sum' and 'parameter' included."""
         return BITS[getattr(self.precision, "partial_sum" if operand == "parameter" else operand)]
 
@@ -92,7 +93,7 @@ class Placement:
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-class _Bits(dict[str, int]):
+class _Bits(dict[str, float]):
     """Bits by operand, looked up in the formats of the chip."""
 
     def __init__(self, geometry: Geometry) -> None:
@@ -127,7 +128,7 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
     if isinstance(kernel, VectorWork):
         sizes = {"weight": (kernel.weights,), "input": kernel.inputs, "output": (kernel.outputs,)}
         return [
-            (name, -(-size * geometry.bits(role) // 8))
+            (name, int(-(-size * geometry.bits(role) // 8)))
             for role, counts in sizes.items()
             for name, size in zip(_names(index, stage, role, len(counts)), counts, strict=True)
         ]
@@ -137,7 +138,7 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
         "output": _elements(geometry, "output", kernel.n, kernel.positions, kernel),
     }  # fmt: skip
     return [
-        (_name(index, stage, role), -(-size * geometry.bits(_format(role)) // 8))
+        (_name(index, stage, role), int(-(-size * geometry.bits(_format(role)) // 8)))
         for role, size in counts.items()
         if role not in ("partial", "parameter") or _moves(stage.plan.body, role)
     ]
@@ -145,7 +146,7 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
 
 def _elements(geometry: Geometry, operand: str, channels: int, positions: int, kernel: Contraction) -> int:
     """Return the elements that activations take in any layout: blocks of channels are stored whole."""
-    block = max(1, geometry.burst * 8 // geometry.bits(operand))
+    block = max(1, int(geometry.burst * 8 // geometry.bits(operand)))
     return -(-kernel.groups * channels // block) * block * positions * kernel.batch
 
 

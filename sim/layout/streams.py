@@ -28,13 +28,13 @@ def segments(dims: Dims) -> tuple[Index, int]:
     return starts, length
 
 
-def bursts(base: int, starts: Index, length: int, bits: int, burst: int) -> Index:
+def bursts(base: int, starts: Index, length: int, bits: float, burst: int) -> Index:
     """Return the address of every burst that segments touch, in order; a burst that two share comes once.
 
     base: byte address of the tensor; starts, length: elements of `bits` each; burst: bytes, a power of two.
     """
-    first = (base + starts * bits // 8) // burst
-    last = (base + -(-(starts + length) * bits // 8) - 1) // burst
+    first = np.asarray((base + starts * bits // 8) // burst, np.int64)
+    last = np.asarray((base + -(-(starts + length) * bits // 8) - 1) // burst, np.int64)
     counts = last - first + 1
     each = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     touched = np.repeat(first, counts) + each

@@ -283,7 +283,7 @@ class Table:
         port = self.arch.buffers[self.arch.buffer_of(operand)].bandwidth
         return cycles if port is None else np.maximum(cycles, np.ceil(size / port))
 
-    def _sweep(self, operand: str, inside: frozenset[Dim], bits: int) -> Vector:
+    def _sweep(self, operand: str, inside: frozenset[Dim], bits: float) -> Vector:
         """Return the cycles of the channel to move every tile of an operand once."""
         total: Vector = np.zeros(len(self.tiles))
         ways = [self.kinds["g"], *([(1.0, self._whole(operand, d))] if d in inside else self._kinds(operand, d)

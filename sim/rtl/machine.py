@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pyrtl
 
-from sim.arch import BITS, Precision, Systolic
+from sim.arch import Precision, Systolic
 from sim.errors import ConfigError, Problem, unknown
+from sim.formats import PLAIN
 from sim.rtl import output, stationary
 from sim.rtl.ports import Ports, Widths
 
@@ -54,10 +55,10 @@ def widths_of(array: Systolic, precision: Precision) -> Widths:
     ]
     if wrong:
         raise ConfigError(*wrong)
-    row, column = BITS[precision.input], BITS[precision.weight]
+    row, column = PLAIN[precision.input], PLAIN[precision.weight]
     if array.dataflow == "is":
         row, column = column, row
-    return Widths(column, row, BITS[precision.partial_sum])
+    return Widths(column, row, PLAIN[precision.partial_sum])
 
 
 def build(array: Systolic, precision: Precision) -> Machine:
