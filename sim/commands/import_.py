@@ -1,4 +1,4 @@
-"""Turn another simulator's file into a YAML file of this one, with what its conventions change said in comments."""
+"""Turn another program's file into a YAML file of this one, with what its conventions change said in comments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from sim.commands._options import width
+from sim.importers.hf import import_hf
 from sim.importers.scalesim import import_scalesim
 from sim.report.table import wrap
 
@@ -13,7 +14,8 @@ from sim.report.table import wrap
 def arguments(parser: ArgumentParser) -> None:
     """Declare the options of `import`."""
     parser.add_argument("format", metavar="FORMAT", choices=list(IMPORTERS), help=f"one of {', '.join(IMPORTERS)}")
-    parser.add_argument("file", metavar="FILE", help="a topology (.csv) or a configuration (.cfg)")
+    what = "a topology (.csv) or a configuration (.cfg) of SCALE-Sim, a model's config.json"
+    parser.add_argument("file", metavar="FILE", help=what)
     parser.add_argument("-o", "--output", metavar="OUT.yaml", required=True)
 
 
@@ -26,5 +28,5 @@ def execute(options: Namespace) -> int:
     return 0
 
 
-IMPORTERS = {"scalesim": import_scalesim}
+IMPORTERS = {"hf": import_hf, "scalesim": import_scalesim}
 """Each format that can be read, to what reads it."""

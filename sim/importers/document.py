@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sim import textfile
 from sim.errors import ConfigError, Problem
@@ -22,6 +22,22 @@ class Imported:
     """A foreign file as this project's own: `data` to write, `notes` for its reader, `counts` of what it holds."""
 
     data: dict[str, Any]
+    notes: tuple[str, ...]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import made: the text of the file, what a reader must know of it, and what it holds.
+
+    `kind` says whether it is a workload or an arch; `out` is where it was written, None for nowhere; `counts`
+    what there is of each.
+    """
+
+    kind: Literal["workload", "arch"]
+    source: Path
+    out: Path | None
+    text: str
     notes: tuple[str, ...]
     counts: dict[str, int]
 

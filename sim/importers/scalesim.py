@@ -8,38 +8,20 @@ stationary are counted more than once. The CONVENTIONS of scalesim_topology and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sim.errors import ConfigError, Problem
-from sim.importers.document import read_text, to_yaml, write
+from sim.importers.document import Report, read_text, to_yaml, write
 from sim.importers.scalesim_config import read_config
 from sim.importers.scalesim_topology import read_topology
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an import made: the text of the file, what a reader must know of it, and what it holds.
-
-    `kind` says whether it is a workload or an arch; `out` is where it was written, None for nowhere.
-    `counts` of a workload: layers, products, depthwise, rounded_up and, but for templates, macs; of an arch:
-    keys, not_modelled.
-    """
-
-    kind: Literal["workload", "arch"]
-    source: Path
-    out: Path | None
-    text: str
-    notes: tuple[str, ...]
-    counts: dict[str, int]
 
 
 def import_scalesim(path: str | Path, out: str | Path | None = None) -> Report:
     """Write the SCALE-Sim topology or configuration in `path` to the YAML file `out`, and report on it.
 
     A configuration is told by its suffix .cfg, or by a section on its first line. Without `out`
-    nothing is written, and the report holds the text. Raises ConfigError with every problem of the file.
+    nothing is written, and the report holds the text. Counts of a workload: layers, products, depthwise, rounded_up
+    and, but for templates, macs; of an arch: keys, not_modelled. Raises ConfigError with every problem of the file.
     """
     source, target = Path(path), None if out is None else Path(out)
     if target is not None and target.suffix not in (".yaml", ".yml"):
