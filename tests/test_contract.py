@@ -123,7 +123,7 @@ def least(case, task):
     for kernel in task.kernels:
         if not isinstance(kernel, Contraction):
             read["weight"] += chip.bytes_of("weight", kernel.weights)
-            written += chip.bytes_of("output", kernel.outputs)
+            written += chip.bytes_of(task.result, kernel.outputs)
             continue
         sources: dict[str, list[str]] = {"weight": [], "input": []}
         for operand, tensor in task.kernel_reads(kernel):
@@ -132,7 +132,7 @@ def least(case, task):
         right = kernel.right_is
         read[right] += 0 if "weight" in here else chip.bytes_of(right, kernel.right_elements)
         read["input"] += 0 if "input" in here else chip.bytes_of("input", kernel.input_elements)
-        written += chip.bytes_of("output", kernel.output_elements)
+        written += chip.bytes_of(task.result, kernel.output_elements)
     return read, 0 if task.writes in kept else written
 
 
@@ -153,7 +153,7 @@ def most(case, task):
             for kind, count in zip(kinds, kernel.inputs, strict=True):
                 read[kind] += chip.bytes_of(kind, count)
             read["weight"] += chip.bytes_of("weight", kernel.weights)
-            written += chip.bytes_of("output", kernel.outputs)
+            written += chip.bytes_of(task.result, kernel.outputs)
     return read, written
 
 
