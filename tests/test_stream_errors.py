@@ -56,7 +56,7 @@ WRONG = [
      "5: units.b: a group of 1 firings has no 2 to choose; enlarge 'group'"),
     ("pop: x, push: z", "pop: [x, y], push: z", "5: units.b: a unit of this kind has 1 channels to pop, not 2"),
     ("push: z}", "push: z, compute: x + y}",
-     "5: units.b: unknown name 'y'; choose from: first, i, inf, last, pi, x"),
+     "5: units.b: unknown name 'y'; choose from: firing, first, i, inf, last, pi, x"),
     ("push: z}", "push: z, compute: open(x)}", "5: units.b: unknown function 'open'; choose from: abs, dot, exp, log, "
      "max, maximum, minimum, round, sqrt, sum, tanh, where"),
     ("push: z}", "push: z, compute: x.real}", "5: units.b: 'x.real' is not allowed in a formula"),

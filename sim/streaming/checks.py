@@ -71,6 +71,8 @@ def _end(name: str, here: list[str], there: list[str], done: str, role: str) -> 
 
 def _counts(graph: Graph) -> Iterator[Fault]:
     for producer, consumer, channel in graph.edges():
+        if graph.units[producer].dynamic or graph.units[consumer].dynamic:
+            continue  # its rates are checked once values have fixed them
         sent = graph.tokens[channel.name]
         taken = graph.units[consumer].tokens(channel.name, *TAKES)
         freed = graph.units[consumer].tokens(channel.name, *FREES)

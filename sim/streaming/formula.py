@@ -18,16 +18,31 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 """What a formula may call, each as numpy defines it."""
 CONSTANTS = {"inf": np.inf, "pi": np.pi}
-PLACE = ("i", "first", "last")
-"""The position of the firing in its group, and whether it is the first or the last of it."""
+PLACE = ("i", "first", "last", "firing")
+"""The firing's position in its group, whether it is the first or the last there, and its number in the run."""
 PREVIOUS = "prev_"
 """What comes before the name of a state in an `update` or a `compute` that wants it as it was."""
 
+_GLOBALS = {"__builtins__": {}, **FUNCTIONS, **CONSTANTS}
 _ALLOWED = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Name, ast.Load, ast.Constant, ast.Call, ast.Subscript,
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.MatMult, ast.USub, ast.UAdd,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a firing stands: its number in the run, in its group, whether it is the last there, or pushes."""
+
+    firing: int
+    i: int
+    last: bool
+    pushes: bool
+
+    def names(self) -> dict[str, Any]:
+        """Return the PLACE by name."""
+        return {"firing": self.firing, "i": self.i, "first": self.i == 0, "last": self.last}
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Formula:
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Return the value of the formula where each name has its value in `values`."""
-        return eval(self.code, {"__builtins__": {}}, {**FUNCTIONS, **CONSTANTS, **values})
+        return eval(self.code, _GLOBALS, values)
 
 
 def _check(node: ast.AST, known: set[str], called: bool) -> None:
@@ -88,6 +103,8 @@ class Formulas:
             raise ValueError(unknown("output", channel, pushes))
         for name in (n for n in update if n not in state):
             raise ValueError(unknown("state", name, state))
+        for name in (n for n in (*pops, *state) if n in (*PLACE, *CONSTANTS) or (n in state and n in tuple(pops))):
+            raise ValueError(f"'{name}' means something else in a formula; give the channel or state another name")
         names = [*pops, *PLACE, *state, *(PREVIOUS + name for name in state)]
         return cls(
             {name: Formula.of(str(text), ()) for name, text in state.items()},
@@ -95,13 +112,51 @@ class Formulas:
             {channel: Formula.of(text, names) for channel, text in compute.items()},
         )
 
-    def start(self) -> dict[str, Any]:
-        """Return the state with which a group of firings begins."""
+    def start(self, parameter: Any) -> dict[str, Any]:
+        """Return the state with which a group of firings begins; formulas need no parameter."""
         return {name: formula({}) for name, formula in self.state.items()}
 
-    def step(self, state: Mapping[str, Any], popped: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the state after a firing, and every value that may be pushed."""
-        now = {**popped, **state, **{PREVIOUS + name: value for name, value in state.items()}}
+    def step(self, state: dict[str, Any], taken: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+        """Update the state, which keeps what was taken for the rest of the group, and return what may be pushed."""
+        before = {PREVIOUS + name: state[name] for name in self.state}
+        state.update(taken)
+        now = _Names({**place.names(), **state, **before})
         for name, formula in self.update.items():
-            now[name] = formula(now)
-        return {name: now[name] for name in state}, {channel: f(now) for channel, f in self.outputs.items()}
+            now[name] = state[name] = formula(now)
+        return _Lazy(self.outputs, now)
+
+
+class _Names(dict[str, Any]):
+    """Values by name; what a group has not taken yet is 0."""
+
+    def __missing__(self, name: str) -> Any:
+        if name in FUNCTIONS or name in CONSTANTS:
+            raise KeyError(name)
+        return 0
+
+
+class _Lazy(dict[str, Any]):
+    """What each channel is pushed, computed when it is."""
+
+    def __init__(self, formulas: Mapping[str, Formula], names: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.formulas, self.names = formulas, names
+
+    def __missing__(self, channel: str) -> Any:
+        return self.formulas[channel](self.names)
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How many tokens a token makes, and what each is: `i` counts those of one token."""
+
+    count: Formula
+    each: Formula
+
+    def expand(self, taken: Mapping[str, Any], firing: int) -> list[Any]:
+        """Return the tokens that one makes; ValueError where their number is none."""
+        count = self.count({**taken, **Place(firing, 0, False, True).names()})
+        if int(count) != count or count < 0:
+            raise ValueError(f"'{self.count.text}' is {count}, no number of tokens")
+        places = (Place(firing, i, i == count - 1, True) for i in range(int(count)))
+        return [self.each({**taken, **place.names()}) for place in places]

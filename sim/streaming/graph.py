@@ -74,7 +74,8 @@ class Unit:
     """Hardware that fires: its kind, pipeline latency in cycles, and what each firing does.
 
     `holds`: words that it keeps of a channel in a buffer of its own, which add to that channel's depth.
-    `bursts`: the memory port that its words go through. `behaviour`: what it computes, `sim.streaming.formula`.
+    `bursts`: the memory port that its words go through. `behaviour`: what it computes, `sim.streaming.values`.
+    `dynamic`: how many tokens it makes of each depends on values; its phases only name its channels.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Unit:
     holds: Mapping[str, int] = field(default_factory=dict)
     bursts: Bursts | None = None
     behaviour: Any = None
+    dynamic: bool = False
 
     @cached_property
     def firings(self) -> int:

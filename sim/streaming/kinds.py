@@ -59,7 +59,7 @@ class Patterned(UnitFile):
 
     def formulas(self, pops: tuple[str, ...], pushes: tuple[str, ...]) -> Formulas | None:
         """Return how it computes its values, None where nothing says so."""
-        if not pushes or not (self.compute or pops):
+        if not pushes:
             return None
         compute = self.compute or (pops[0] if len(pops) == 1 and not self.state else "")
         if not compute:

@@ -13,6 +13,7 @@ from sim.streaming.outcome import Outcome, of_window
 from sim.streaming.result import StreamResult
 from sim.streaming.schema import load
 from sim.streaming.sizing import Sizing, size
+from sim.streaming.values import resolve
 
 ENGINES = ("auto", "vectorized", "run-to-block")
 
@@ -27,7 +28,7 @@ def simulate(graph: Graph | str, overrides: Mapping[str, object] = {}, engine: s
         graph = load(graph, overrides)
     elif overrides:
         raise ConfigError(Problem("overrides are for graphs by name or path; change a Graph with its own methods"))
-    checks.check(graph)
+    graph = checked(graph)
     found = outcome(graph, engine)
     return StreamResult.of(graph, found, explain(graph, found, outcome) if found.blocked else None, overrides)
 
@@ -39,8 +40,16 @@ def size_fifos(graph: Graph | str, overrides: Mapping[str, object] = {}) -> Sizi
     where no depths let it run.
     """
     graph = load(graph, overrides) if isinstance(graph, str) else graph
+    return size(checked(graph), outcome)
+
+
+def checked(graph: Graph) -> Graph:
+    """Return the graph, its wiring checked, and rates that depend on values fixed to what the values make of them."""
     checks.check(graph)
-    return size(graph, outcome)
+    resolved = resolve(graph)
+    if resolved is not graph:
+        checks.check(resolved)
+    return resolved
 
 
 def outcome(graph: Graph, engine: str = "auto") -> Outcome:

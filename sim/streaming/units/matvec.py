@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
+from sim.streaming.formula import Place
 from sim.streaming.graph import Phase, Unit
 from sim.streaming.kinds import UNITS, UnitFile
 
@@ -40,7 +44,8 @@ class MatVec(UnitFile):
         words, passes = self.inputs // self.simd, self.outputs // self.pe
         steps = tuple(phase for index in range(passes) for phase in self._pass(words, index == 0, index == passes - 1))
         holds = {self.pop: words} if passes > 1 else {}
-        return Unit(name, self.kind, steps, self.vectors, self.latency, holds)
+        behaviour = Product(self, words)
+        return Unit(name, self.kind, steps, self.vectors, self.latency, holds, behaviour=behaviour)
 
     def _pass(self, words: int, first: bool, last: bool) -> tuple[Phase, ...]:
         """Return the firings of a pass over the vector: `first` fills the buffer, `last` empties it."""
@@ -51,6 +56,35 @@ class MatVec(UnitFile):
         head = Phase.of(words - 1, pops, reads=reads, frees=frees, interval=self.interval)
         tail = Phase.of(1, pops, [self.push], reads=reads, frees=frees, interval=self.interval)
         return (head, tail) if words > 1 else (tail,)
+
+
+@dataclass(frozen=True)
+class Product:
+    """The values of a matrix-vector unit: words of `simd` elements in, words of `pe` elements out.
+
+    Its parameter is the matrix (outputs x inputs), unless tiles of it (pe x simd) come through the `weights` channel.
+    """
+
+    spec: MatVec
+    words: int
+
+    def start(self, parameter: Any) -> dict[str, Any]:
+        """Return the state of a new vector; ValueError where there are no weights."""
+        shape = (self.spec.outputs, self.spec.inputs)
+        if self.spec.weights is None and np.shape(parameter) != shape:
+            raise ValueError(f"a matrix of {shape[0]} x {shape[1]} is needed, not {np.shape(parameter)}")
+        return {"matrix": None if parameter is None else np.asarray(parameter), "vector": [], "sum": 0}
+
+    def step(self, state: dict[str, Any], taken: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+        """Multiply a word of the vector by its tile and add; a pass ends with the sums."""
+        if self.spec.pop in taken:
+            state["vector"].append(np.atleast_1d(taken[self.spec.pop]))
+        row, word = divmod(place.i, self.words)
+        pe, simd = self.spec.pe, self.spec.simd
+        tile = (taken[self.spec.weights] if self.spec.weights
+                else state["matrix"][row * pe : row * pe + pe, word * simd : word * simd + simd])  # fmt: skip
+        state["sum"] = (state["sum"] if word else 0) + tile @ state["vector"][word]
+        return {self.spec.push: state["sum"]}
 
 
 def _divisors(size: int) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
+from sim.streaming.formula import Place
 from sim.streaming.graph import Phase, Unit
 from sim.streaming.kinds import UNITS, UnitFile
 
@@ -44,7 +48,7 @@ class SlidingWindow(UnitFile):
         windows = self._windows()
         buffered = max(last + 1 - first for first, last in windows)
         return Unit(name, self.kind, self._phases(windows), self.frames, self.latency,
-                    {self.pop: buffered * self.folds})  # fmt: skip
+                    {self.pop: buffered * self.folds}, behaviour=Windows(self))  # fmt: skip
 
     def _windows(self) -> list[tuple[int, int]]:
         """Return for each window the first pixel that it or a later one needs, and the last that it waits for."""
@@ -77,3 +81,38 @@ class SlidingWindow(UnitFile):
     def _quiet(self, pixels: int, **ops: list[str]) -> list[Phase]:
         """Return the firings that move pixels into or out of the buffer; they take no time of their own."""
         return [Phase.of(pixels * self.folds, interval=0, **ops)] if pixels else []
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The values of a sliding window: the words of a window in rows, those of its padding 0.
+
+    A window that is pushed at once (`words: 1`) is one array of them; other numbers of words have no values.
+    """
+
+    spec: SlidingWindow
+
+    def start(self, parameter: Any) -> dict[str, Any]:
+        """Return the state of a new picture."""
+        return {"words": [], "pushed": 0}
+
+    def step(self, state: dict[str, Any], taken: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+        """Keep what came, or return the word whose turn it is."""
+        state["words"] += taken.values()
+        if not place.pushes:
+            return {}
+        whole = self.spec.kernel**2 * self.spec.folds
+        window, word = divmod(state["pushed"], self.spec.words or whole)
+        state["pushed"] += 1
+        if self.spec.words == 1:
+            return {self.spec.push: np.array([self._word(state["words"], window, at) for at in range(whole)])}
+        return {self.spec.push: self._word(state["words"], window, word)} if self.spec.words in (None, whole) else {}
+
+    def _word(self, words: Sequence[Any], window: int, word: int) -> Any:
+        spec = self.spec
+        columns = (spec.width + 2 * spec.pad - spec.kernel) // spec.stride + 1
+        pixel, fold = divmod(word, spec.folds)
+        y = window // columns * spec.stride - spec.pad + pixel // spec.kernel
+        x = window % columns * spec.stride - spec.pad + pixel % spec.kernel
+        inside = 0 <= y < spec.height and 0 <= x < spec.width
+        return words[(y * spec.width + x) * spec.folds + fold] if inside else np.zeros_like(words[0])
