@@ -9,8 +9,8 @@ import pytest
 
 from sim import cli, library
 from sim.dram import load
-from sim.dram.run import run
 from sim.dram.schema import OVERRIDE
+from sim.dram.serve import run
 from tests.dram_cases import CASES
 
 Capture = pytest.CaptureFixture[str]

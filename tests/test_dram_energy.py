@@ -5,7 +5,7 @@ import pytest
 from sim import library
 from sim.dram import load
 from sim.dram.energy import costs
-from sim.dram.run import run
+from sim.dram.serve import run
 from tests.dram_cases import rows
 
 CURRENTS = {row["config"]: row for row in rows("idd_energy.csv")}

@@ -12,7 +12,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from sim import textfile, units
 from sim.commands._options import add_set, overrides, width
 from sim.dram.patterns import PATTERNS
-from sim.dram.run import run
+from sim.dram.serve import run
 from sim.report.dram import summary
 
 

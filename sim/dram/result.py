@@ -8,7 +8,9 @@ from typing import Any
 
 from sim.dram.controller import Controller
 from sim.dram.counters import Counters
+from sim.dram.device import Device
 from sim.dram.energy import costs
+from sim.dram.extrapolate import Extrapolation
 from sim.version import __version__
 
 SCHEMA = "tiletick.dram/1"
@@ -19,7 +21,8 @@ class DramResult:
     """A run of the controllers; cycles in clocks of the device, to the last data.
 
     `reads` and `writes` are commands; `bandwidth_utilization` is data clocks of all buses over all their clocks;
-    `limiter` lays every clock of the buses to a cause, and its shares add up to 1.
+    `limiter` lays every clock of the buses to a cause, and its shares add up to 1 (of what was simulated, where the
+    rest is `extrapolated`: from how many requests on, and by what share the cycles may be off).
     """
 
     device: str
@@ -62,9 +65,15 @@ class DramResult:
         return json.dumps(document, indent=2) + "\n"
 
 
-def result(controller: Controller, cycles: int, requests: int, overrides: dict[str, Any]) -> DramResult:
-    """Return what `controller` did up to clock `cycles`, for `requests` requests."""
+def result(
+    controller: Controller, cycles: int, requests: int, overrides: dict[str, Any], beyond: Extrapolation | None = None
+) -> DramResult:
+    """Return what `controller` did up to clock `cycles`, for `requests` requests; or what follows `beyond` that."""
     device, counters = controller.device, controller.counters
+    simulated, opened = cycles, sum(part.waits.open_until(cycles) for part in controller.parts)
+    if beyond is not None:
+        counters, opened = beyond.counters, beyond.open_clocks
+        simulated = max(part.clock for part in controller.parts)
     seconds = cycles * device.clock_seconds
     moved = counters.reads + counters.writes
     clocks = cycles * device.buses * device.channels
@@ -73,8 +82,9 @@ def result(controller: Controller, cycles: int, requests: int, overrides: dict[s
         requests, counters.reads, counters.writes, counters.forwarded, counters.merged, counters.activates,
         counters.precharges, counters.auto_precharges, counters.refreshes, counters.row_hits, counters.row_misses,
         counters.row_conflicts, moved * device.timing("BL") / max(1, clocks),
-        moved * device.burst / max(1e-30, seconds) / 1e9, device.peak_bandwidth / 1e9, _limiter(controller, cycles),
-        _energy(controller, counters, cycles), overrides=dict(overrides),
+        moved * device.burst / max(1e-30, seconds) / 1e9, device.peak_bandwidth / 1e9, _limiter(controller, simulated),
+        _energy(device, counters, opened, cycles),
+        None if beyond is None else {"after": beyond.after, "bound": beyond.bound}, dict(overrides),
     )  # fmt: skip
 
 
@@ -88,8 +98,6 @@ def _limiter(controller: Controller, cycles: int) -> dict[str, float]:
     return {cause: clocks / whole for cause, clocks in sorted(total.items(), key=lambda each: -each[1]) if clocks}
 
 
-def _energy(controller: Controller, counters: Counters, cycles: int) -> dict[str, Any]:
-    device = controller.device
-    opened = sum(part.waits.open_until(cycles) for part in controller.parts)
+def _energy(device: Device, counters: Counters, opened: int, cycles: int) -> dict[str, Any]:
     by_action = costs(device).of(counters, opened, cycles * device.ranks * device.channels)
     return {"total": sum(by_action.values()), "by_action": by_action, "method": device.spec.energy}

@@ -171,6 +171,7 @@ class Specification(Strict):
     write_queue: Count = Field(32, description="requests that the controller holds, writes")
     write_high: float = Field(0.8, gt=0, le=1, description="part of the write queue above which writes drain")
     write_low: float = Field(0.2, ge=0, le=1, description="part of the write queue below which reads go on")
+    extrapolate: Literal["on", "off"] = Field("off", description="compute a long pattern once its rate has settled")
     energy: Literal["currents", "events"] = Field("currents", description="from currents, or by cost of event")
     currents: Currents | None = Field(None, description="currents of a device")
     events: Events | None = Field(None, description="energy by event")

@@ -107,7 +107,7 @@ class Waits:
         found = dict(self.clocks)
         for free, moved in zip(self._free, self._moved, strict=True):
             found[DATA] = found.get(DATA, 0) + moved * self._burst
-            rest = cycles - (free - 1)
+            rest = max(0, cycles - (free - 1))
             tail = min(rest, self._latency) if moved else 0
             found[LATENCY] = found.get(LATENCY, 0) + tail
             found[QUEUE] = found.get(QUEUE, 0) + rest - tail

@@ -1,7 +1,8 @@
 """Pictures of results. Every function takes an axis, or makes a figure, and returns the figure; none shows it."""
 
+from sim.plot.bandwidth import bandwidth
 from sim.plot.gantt import gantt
 from sim.plot.layers import cycles, efficiency, energy, traffic
 from sim.plot.roofline import roofline
 
-__all__ = ["cycles", "efficiency", "energy", "gantt", "roofline", "traffic"]
+__all__ = ["bandwidth", "cycles", "efficiency", "energy", "gantt", "roofline", "traffic"]

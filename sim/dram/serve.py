@@ -12,6 +12,7 @@ from sim import textfile
 from sim.dram.commands import command_trace
 from sim.dram.controller import Controller
 from sim.dram.device import Device, load
+from sim.dram.extrapolate import extrapolate
 from sim.dram.patterns import PATTERNS, Requests, Shape
 from sim.dram.result import DramResult, result
 from sim.dram.trace import read_trace
@@ -29,15 +30,20 @@ def run(
     requests a channel accepts a clock; commands: file for the command trace. Raises ConfigError.
     """
     made = load(device, overrides)
+    if made.spec.extrapolate == "on" and (trace is not None or commands is not None):
+        raise ConfigError(Problem("only patterns can be extrapolated, without --commands", "--set extrapolate"))
     stream = _requests(made, trace, pattern, requests, stride, capacity)
     if per_clock < 1:
         raise ConfigError(Problem(f"expected a number above zero, not {per_clock}", "--per-clock"))
     controller = Controller(made, per_clock, log=commands is not None)
-    cycles = controller.finish(controller.submit(*stream))
-    controller.advance(cycles)
+    transfer = controller.submit(*stream)
+    beyond = extrapolate(controller, transfer) if made.spec.extrapolate == "on" else None
+    cycles = beyond.cycles if beyond is not None else controller.finish(transfer)
+    if beyond is None:
+        controller.advance(cycles)
     if commands is not None:
         textfile.write(commands, command_trace(controller))
-    return result(controller, cycles, len(stream[0]), dict(overrides or {}))
+    return result(controller, cycles, len(stream[0]), dict(overrides or {}), beyond)
 
 
 def _requests(
