@@ -16,6 +16,7 @@ from sim.dataflow import DATAFLOWS
 from sim.errors import MappingError
 from sim.op import random_integers
 from sim.reference import Fold, Run, Snapshot, gemm, simulate
+from sim.reference.grid import GRIDS
 
 # 70 simulations of our own Verilog under Icarus Verilog, one SRAM and one output register, single-cycle PEs:
 # array, mode, R, C, M, K, N, first input edge, first output edge, last output edge, total cycles.
@@ -317,7 +318,7 @@ BAD: list[tuple[Systolic, list[Fold], str]] = [
     (
         make().model_copy(update={"dataflow": "rs"}),
         [Fold(MATRIX, MATRIX)],
-        "dataflow 'rs' has no register-level model; there is one for: is, os, ws",
+        "dataflow 'rs' runs passes, not folds of a product; use run_passes",
     ),
     (make(), [], "there is no fold to run; give at least one"),
     (
@@ -350,6 +351,20 @@ def test_what_cannot_run_says_why(array: Systolic, folds: list[Fold], message: s
     with pytest.raises(MappingError) as error:
         simulate(array, folds)
     assert str(error.value) == message
+
+
+def test_a_dataflow_of_one_s_own_has_no_register_level_model_until_it_registers_one() -> None:
+    array = make().model_copy(update={"dataflow": "mine"})
+    DATAFLOWS.register("mine")(DATAFLOWS["ws"])
+    try:
+        with pytest.raises(MappingError) as error:
+            simulate(array, [Fold(MATRIX, MATRIX)])
+        assert str(error.value) == "dataflow 'mine' has no register-level model; there is one for: is, os, ws"
+        GRIDS.register("mine")(GRIDS["ws"])
+        assert simulate(array, [Fold(MATRIX, MATRIX)]).outputs[0].tolist() == (MATRIX @ MATRIX).tolist()
+    finally:
+        DATAFLOWS.unregister("mine")
+        GRIDS.unregister("mine")
 
 
 def test_matrices_that_do_not_fit_together_are_named() -> None:
