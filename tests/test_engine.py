@@ -78,7 +78,9 @@ def test_every_unit_computes_what_the_plans_ask_for(case):
                 array += step.work.folds * step.work.stream * times
             elif isinstance(step, Process):
                 lanes += step.cycles * times
-            elif isinstance(step, Load | Store):
+            elif isinstance(step, Load):
+                moved += rate.cycles(arch.brought(step.operand, step.bytes)) * times
+            elif isinstance(step, Store):
                 moved += rate.cycles(step.bytes) * times
     computed = {name: ledger.by_cause()["compute"] for name, ledger in timeline.ledgers.items()}
     assert (computed["array"], computed["vector"]) == (array, lanes)

@@ -98,15 +98,17 @@ class ChannelUnit(_Mover):
         super().__init__(env, name, engine)
         channel = arch.channel(chip)
         assert channel is not None  # the engine builds one only where memory is bounded
-        self.channel, self.ports = channel, ports
-        self.busy: dict[int, int] = {}
+        self.channel, self.ports, self.chip = channel, ports, chip
+        self.busy: dict[tuple[str, int], int] = {}
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles on the channel, computed once for each size, and the latency."""
         assert isinstance(step, Load | Store)  # the engine sends nothing else
-        if step.bytes not in self.busy:
-            self.busy[step.bytes] = self.channel.cycles(step.bytes)
-        return self.busy[step.bytes], self.channel.latency if isinstance(step, Load) else 0
+        operand, latency = (step.operand, self.channel.latency) if isinstance(step, Load) else ("", 0)
+        key = (operand, step.bytes)
+        if key not in self.busy:
+            self.busy[key] = self.channel.cycles(self.chip.brought(operand, step.bytes))
+        return self.busy[key], latency
 
 class VectorUnit(_Mover):
     """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""

@@ -1,0 +1,42 @@
+"""The first TPU: bound by its weight memory on MLP0, as its counters say, and blocks of its weight FIFO."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.simulate import run
+
+MEASURED_ACTIVE = 0.127  # Jouppi et al., ISCA 2017, table 3, MLP0
+TILE, BATCH, CLOCK, BANDWIDTH = 64 * 1024, 200, 700e6, 34e9
+ROOFLINE = BATCH / (TILE / BANDWIDTH * CLOCK)
+"""A tile takes TILE / BANDWIDTH seconds to read and keeps the array active for one cycle a row of the batch."""
+
+
+@pytest.mark.parametrize("hidden", [2000, 2048])
+def test_the_array_is_active_no_longer_than_the_weight_memory_allows(hidden: int) -> None:
+    result = run("tpu_v1", "tpu_mlp0", {"hidden": hidden})
+    causes = result.units["array"]["cycles"]
+    active = causes["compute"] / result.cycles
+    assert pytest.approx(0.148, abs=0.0005) == ROOFLINE
+    assert MEASURED_ACTIVE < active <= ROOFLINE
+    assert max((c for c in causes if c != "compute"), key=causes.__getitem__) == "wait_weight"
+    assert active / MEASURED_ACTIVE - 1 < 0.15  # +12 % as it stands; reported, not tuned
+
+
+def test_a_tile_that_is_not_full_takes_the_time_of_a_full_one() -> None:
+    """5 x 2000 x 2000 weights are 8 x 8 tiles a layer, as 5 x 2048 x 2048 are."""
+    part, whole = (run("tpu_v1", "tpu_mlp0", {"hidden": hidden, "batch": 1}) for hidden in (2000, 2048))
+    assert part.cycles == pytest.approx(whole.cycles, rel=0.002)
+    reads = [result.traffic_bytes["dram"]["read"]["weight"] for result in (part, whole)]
+    assert reads == [5 * 2000 * 2000, 5 * 2048 * 2048]  # traffic counts what is useful, time what is moved
+
+
+@pytest.mark.parametrize("fast_forward", [True, False])
+def test_blocks_round_loads_up_and_nothing_else(fast_forward: bool) -> None:
+    fixed = {"mapping.tile": {"m": 32, "n": 8, "k": 8}, "mapping.order": ["m", "n", "k"]}
+
+    def cycles(block: str | None) -> int:
+        return run("tiny_4x4", "gemm:32x64x64", {**fixed, "weights.block": block}, fast_forward=fast_forward).cycles
+
+    assert cycles("64 B") == cycles(None)  # tiles of 64 bytes are whole blocks
+    assert cycles(None) < cycles("1 KiB") < cycles("2 KiB")
