@@ -1,4 +1,4 @@
-"""The first TPU: bound by its weight memory on MLP0, as its counters say, and blocks of its weight FIFO."""
+"""The first TPU: bound by its weight memory on MLP0, as its counters say, and granules of its weight FIFO."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_a_tile_that_is_not_full_takes_the_time_of_a_full_one() -> None:
 
 
 @pytest.mark.parametrize("fast_forward", [True, False])
-def test_blocks_round_loads_up_and_nothing_else(fast_forward: bool) -> None:
+def test_granules_round_loads_up_and_nothing_else(fast_forward: bool) -> None:
     fixed = {"mapping.tile": {"m": 32, "n": 8, "k": 8}, "mapping.order": ["m", "n", "k"]}
 
-    def cycles(block: str | None) -> int:
-        return run("tiny_4x4", "gemm:32x64x64", {**fixed, "weights.block": block}, fast_forward=fast_forward).cycles
+    def cycles(granule: str | None) -> int:
+        return run("tiny_4x4", "gemm:32x64x64", {**fixed, "weights.granule": granule}, fast_forward=fast_forward).cycles
 
-    assert cycles("64 B") == cycles(None)  # tiles of 64 bytes are whole blocks
+    assert cycles("64 B") == cycles(None)  # tiles of 64 bytes are whole granules
     assert cycles(None) < cycles("1 KiB") < cycles("2 KiB")

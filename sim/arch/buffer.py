@@ -19,7 +19,7 @@ class Buffer(Strict):
     ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
     buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
     keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
-    block: Size | None = Field(None, description="loads bring whole blocks of this many bytes")
+    granule: Size | None = Field(None, description="loads bring whole granules of this many bytes")
     port_width: Size = Field("8 B", validate_default=True, description="bytes of one access, for its energy")
 
     @model_validator(mode="after")

@@ -148,10 +148,10 @@ class Arch(Strict):
         return self.model_copy(update={"precision": self.precision.model_copy(update=formats)})
 
     def brought(self, operand: str, byte_count: int) -> int:
-        """Return the bytes that a load of `byte_count` bytes of `operand` brings: whole blocks of its buffer."""
+        """Return the bytes that a load of `byte_count` bytes of `operand` brings: whole granules of its buffer."""
         buffer = next((b for b in self.buffers.values() if operand in b.holds), None)
-        block = buffer.block if buffer else None
-        return byte_count if block is None else -(-byte_count // block) * block
+        granule = buffer.granule if buffer else None
+        return byte_count if granule is None else -(-byte_count // granule) * granule
 
     def bits(self, operand: str) -> float:
         """Return the width of one element of an operand (see `format_of`), its share of a block's scale included."""

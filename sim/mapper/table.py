@@ -279,8 +279,8 @@ class Table:
     def _cycles(self, size: Vector, operand: str) -> Vector:
         """Return the cycles of the channel for transfers of `size` bytes: whole bursts, or the port's time."""
         channel, buffer = self.channel, self.arch.buffers[self.arch.buffer_of(operand)]
-        block = buffer.block if operand != "output" else None
-        brought = size if block is None else np.ceil(size / block) * block
+        granule = buffer.granule if operand != "output" else None
+        brought = size if granule is None else np.ceil(size / granule) * granule
         cycles: Vector = np.ceil(np.ceil(brought / channel.burst) * float(channel.cycles_per_burst) - 1e-9)
         port = buffer.bandwidth
         return cycles if port is None else np.maximum(cycles, np.ceil(size / port))
