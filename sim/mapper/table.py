@@ -63,6 +63,8 @@ class Scopes:
     """Cycles of the channel for the first tile (of outputs: for the largest store)."""
     last: Vector
     """Elements of the last tile."""
+    count: Vector
+    """How many tiles take a slot, one after the other."""
 
 
 class _Picked:
@@ -71,6 +73,7 @@ class _Picked:
     def __init__(self, scopes: Scopes, way: Indices) -> None:
         self.used, self.moved, self.loads = scopes.used[way], scopes.moved[way], scopes.loads[way]
         self.stores, self.first, self.last = scopes.stores[way], scopes.first[way], scopes.last[way]
+        self.count = scopes.count[way]
 
 
 class _Ends:
@@ -141,6 +144,7 @@ class Table:
         packs = self._each("g", lambda tiles: sum(c * -(-s // self.packed) for c, s, _ in tiles))
         tails = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
         self.ends = tails - self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.gap = self._each(stream, lambda tiles: self._gap(tiles[-1][1]))
         folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
         self.busy = folds * intervals + self.ends
         waits = self._each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
@@ -151,6 +155,10 @@ class Table:
         self.final[stream] = self._each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
         self.final_packs = self._each("g", lambda tiles: -(-tiles[-1][1] // self.packed))
         self.last = self._remaining(frozenset())
+
+    def _gap(self, size: int) -> int:
+        """Return the cycles from the end of a stream to the next one, in the array's own time."""
+        return self._timing(size).interval - self._share(self.flow.stream, size)
 
     def _remaining(self, inside: frozenset[Dim]) -> Vector:
         """Return the array's cycles for the last tiles: all of them along `inside`, one along the others."""
@@ -266,7 +274,8 @@ class Table:
         used = np.ceil(held * bits / 8) * slots
         sweep = self._sweep(operand, inside, bits)
         if operand != "output":
-            return used, moved * bits / 8, sweep * again, 0 * ones, self._cycles(first * bits / 8, operand), ones
+            opening = self._cycles(first * bits / 8, operand)
+            return used, moved * bits / 8, sweep * again, 0 * ones, opening, ones, loads * ones
         used = used * (self.array.count if self.split == "k" else 1)
         last, final = self.last_size["g"], self.arch.bits("output")
         for dim in RELEVANT[operand]:
@@ -274,7 +283,8 @@ class Table:
         spilled, stores = sweep * (again - 1), 0 * ones
         if "output" not in self.around.on_chip:
             stores = self._sweep(operand, inside, final)
-        return used, moved * bits / 8, spilled, spilled + stores, self._cycles(first * bits / 8, operand), last
+        opening = self._cycles(first * bits / 8, operand)
+        return used, moved * bits / 8, spilled, spilled + stores, opening, last, loads * ones
 
     def _cycles(self, size: Vector, operand: str) -> Vector:
         """Return the cycles of the channel for transfers of `size` bytes: whole bursts, or the port's time."""
@@ -349,7 +359,28 @@ class Table:
         array, fetch = start + busy + rest, lead + loads + early + ends.remaining + rest
         lanes = start + self.last + outputs * lane_cycles + latency
         moving = np.maximum(np.maximum(loads + stores, self._link(picked)), self._passing(picked))
-        return np.floor(np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))), moved
+        least = np.maximum(np.maximum(array, fetch), np.maximum(lanes, moving))
+        return np.floor(np.maximum(least, self._turns(picked, start, rest, stores))), moved
+
+    def _turns(self, picked: dict[str, _Picked], start: Vector, rest: Vector, stores: Vector) -> Vector:
+        """Return the cycles in which tiles take turns in their slots: no more than these are held at any time.
+
+        A tile of an operand holds its slot from its load to the end of its last stream, one of outputs from its
+        first stream until it is processed and stored. The tiles of the last size leave the shortest tail.
+        """
+        least: Vector = np.zeros(1)
+        lane_cycles, latency = self._lanes()
+        outputs, streams = float(prod(self.full[d] for d in "gmn")), self.busy - self.ends
+        for operand, held in picked.items():
+            slots = self.arch.buffers[self.arch.buffer_of(operand)].slots
+            if operand == "output":
+                lag = self.ends + np.where(held.moved == 0, latency, 0)
+                turns = start + (streams + outputs * lane_cycles + held.count * lag + stores) / slots
+            else:
+                holding = held.loads + held.count * (self.channel.latency - self.gap)
+                turns = (streams + holding) / slots + rest
+            least = np.maximum(least, turns)
+        return least
 
     def _link(self, picked: dict[str, _Picked]) -> Vector | float:
         """Return the cycles that the link needs: what all arrays share is sent to the others, partial sums added."""
