@@ -1,0 +1,89 @@
+"""What tiles cost the array and the buffers at its edges, whatever the loops around them are."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from sim.arch import Arch
+from sim.dataflow import DATAFLOWS, Dim, FoldTiming
+from sim.hardware.folds import tile_timing
+from sim.mapper.candidates import DIMS, array_of
+from sim.mapper.grid import Grid, Tiles, Vector
+from sim.mapping import RELEVANT
+from sim.plan import TileWork
+from sim.planner import fold_count
+
+
+class ArrayTimes:
+    """The array's cycles for all candidates of a grid, under one split and one packing of groups."""
+
+    def __init__(self, grid: Grid, arch: Arch, split: Dim | None, packed: int, lowering: str) -> None:
+        self.grid, self.arch, self.array = grid, arch, array_of(arch)
+        self.flow = DATAFLOWS[self.array.dataflow]
+        self.split, self.packed, self.lowering = split, packed, lowering
+        self.timings: dict[int, FoldTiming] = {}
+        self._array_cycles()
+
+    def _array_cycles(self) -> None:
+        """Work out the array's cycles: folds on its sides times intervals of the stream; and those of the last tile."""
+        stream, sides = self.flow.stream, (self.flow.row, self.flow.col)
+        self.folds = {d: self.grid.each(d, partial(self._all_folds, d)) for d in sides}
+        intervals = self.grid.each(stream, lambda tiles: sum(c * self._timing(s).interval for c, s, _ in tiles))
+        packs = self.grid.each("g", lambda tiles: sum(c * -(-s // self.packed) for c, s, _ in tiles))
+        tails = self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
+        self.ends = tails - self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.gap = self.grid.each(stream, lambda tiles: self._gap(tiles[-1][1]))
+        folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
+        self.busy = folds * intervals + self.ends
+        waits = self.grid.each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
+        self.unloaded = folds * waits
+        """Cycles in which folds may not load: what loading takes comes on top."""
+        self.all = {sides[0]: self.folds[sides[0]], sides[1]: self.folds[sides[1]], stream: intervals}
+        self.final = {d: self.grid.each(d, partial(self._last_folds, d)) for d in sides}
+        self.final[stream] = self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.final_packs = self.grid.each("g", lambda tiles: -(-tiles[-1][1] // self.packed))
+        self.last = self.remaining(frozenset())
+
+    def _gap(self, size: int) -> int:
+        """Return the cycles from the end of a stream to the next one, in the array's own time."""
+        return self._timing(size).interval - self._share(self.flow.stream, size)
+
+    def remaining(self, inside: frozenset[Dim]) -> Vector:
+        """Return the array's cycles for the last tiles: all of them along `inside`, one along the others."""
+        cycles = self.final_packs
+        for dim in DIMS:
+            cycles = cycles * (self.all[dim] if dim in inside else self.final[dim])
+        return cycles + self.ends
+
+    def _share(self, dim: Dim, size: int) -> int:
+        return -(-size // self.array.count) if dim == self.split else size
+
+    def _folds(self, dim: Dim, size: int) -> int:
+        pes = self.array.rows if dim == self.flow.row else self.array.cols
+        return fold_count(self.grid.kernel, self.lowering, dim, self._share(dim, size), pes)
+
+    def _all_folds(self, dim: Dim, tiles: Tiles) -> int:
+        return sum(count * self._folds(dim, size) for count, size, _ in tiles)
+
+    def _last_folds(self, dim: Dim, tiles: Tiles) -> int:
+        return self._folds(dim, tiles[-1][1])
+
+    def _timing(self, size: int) -> FoldTiming:
+        if size not in self.timings:
+            work = TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ())
+            self.timings[size] = tile_timing(self.array, work)
+        return self.timings[size]
+
+    def accesses(self, operand: str, way: str) -> Vector:
+        """Return the bytes of an operand that the array reads or writes on chip."""
+        if way == "write" and operand != "output":
+            return np.zeros(len(self.grid.tiles))
+        whole = float(prod(self.grid.full[d] for d in ("g", *RELEVANT[operand])))
+        again = prod((f for d, f in self.folds.items() if d not in RELEVANT[operand]), start=1.0)
+        tiles = self.grid.count[self.flow.stream] if operand == self.flow.stationary else 1.0
+        first = whole if (operand, way) == ("output", "read") else 0.0  # the first sums of an output are not read
+        width = self.arch.bits("partial_sum" if operand == "output" else operand) / 8
+        return np.asarray((whole * again * tiles - first) * width) * np.ones(len(self.grid.tiles))
