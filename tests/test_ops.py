@@ -146,12 +146,13 @@ def test_the_batch_scales_macs_and_leaves_the_parameters(op: Op, shapes: tuple[S
 
 def test_every_operator_of_the_format_is_there() -> None:
     assert list(OPS) == [
-        "adaptive_avgpool", "add", "attention", "avgpool", "batchnorm", "channel_shuffle", "concat", "conv1d",
-        "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "embedding", "flatten",
-        "geglu", "gelu", "global_avgpool", "grouped_linear", "groupnorm", "hardsigmoid", "hardswish",
-        "identity", "instancenorm", "layernorm", "leaky_relu", "linear", "matmul", "maxpool", "mla", "moe",
-        "mul", "pad", "pixel_shuffle", "pixel_unshuffle", "positions", "prepend", "reglu", "relu", "relu6",
-        "reshape", "resize", "rmsnorm", "rotary", "scale", "sigmoid", "silu", "softmax", "split", "sub",
-        "swiglu", "take", "tanh", "to_image", "to_tokens", "top_k", "transpose",
+        "adaptive_avgpool", "add", "attention", "avgpool", "batchnorm", "channel_shuffle", "concat",
+        "constant", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+        "embedding", "erf", "exp", "flatten", "geglu", "gelu", "global_avgpool", "grouped_linear", "groupnorm",
+        "hardsigmoid", "hardswish", "identity", "instancenorm", "layernorm", "leaky_relu", "linear",
+        "linear_attention", "matmul", "maxpool", "mla", "moe", "mul", "opaque", "pad", "pixel_shuffle",
+        "pixel_unshuffle", "positions", "prepend", "reciprocal", "reduce", "reglu", "relu", "relu6", "reshape",
+        "resize", "rmsnorm", "rotary", "scale", "selective_scan", "sigmoid", "silu", "slice", "softmax",
+        "split", "sqrt", "sub", "swiglu", "take", "tanh", "to_image", "to_tokens", "top_k", "transpose",
     ]  # fmt: skip
     assert OPS["dropout"] is OPS["identity"] and OPS["swish"] is OPS["silu"]

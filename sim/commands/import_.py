@@ -1,32 +1,52 @@
-"""Turn another program's file into a YAML file of this one, with what its conventions change said in comments."""
+"""Turn another program's file into a YAML file of this one, with what its conventions change said in comments.
+
+FORMAT is scalesim (a topology .csv or a configuration .cfg), onnx (a model, its open dimensions given with --set) or
+hf (the config.json of a published model).
+"""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
 
-from sim.commands._options import width
+from sim.commands._options import add_set, overrides, width
+from sim.errors import ConfigError, Problem
+from sim.importers.document import Report
 from sim.importers.hf import import_hf
+from sim.importers.onnx import import_onnx
 from sim.importers.scalesim import import_scalesim
 from sim.report.table import wrap
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the options of `import`."""
-    parser.add_argument("format", metavar="FORMAT", choices=list(IMPORTERS), help=f"one of {', '.join(IMPORTERS)}")
-    what = "a topology (.csv) or a configuration (.cfg) of SCALE-Sim, a model's config.json"
-    parser.add_argument("file", metavar="FILE", help=what)
+    formats = ("hf", "onnx", "scalesim")
+    parser.add_argument("format", metavar="FORMAT", choices=formats, help=f"one of {', '.join(formats)}")
+    parser.add_argument("file", metavar="FILE", help="what to read")
     parser.add_argument("-o", "--output", metavar="OUT.yaml", required=True)
+    add_set(parser)
 
 
 def execute(options: Namespace) -> int:
     """Write the YAML file and tell what it holds; return 0."""
-    report = IMPORTERS[options.format](options.file, options.output)
+    report = _import(options)
     counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in report.counts.items())
     sys.stdout.write(f"{report.out}: {report.kind} with {counts}\n")
     sys.stdout.write("".join(wrap(note, width(), "  - ", "    ") for note in report.notes))
     return 0
 
 
-IMPORTERS = {"hf": import_hf, "scalesim": import_scalesim}
-"""Each format that can be read, to what reads it."""
+def _import(options: Namespace) -> Report:
+    sizes = overrides(options.settings)
+    if options.format == "onnx":
+        return import_onnx(options.file, options.output, {name: _size(name, size) for name, size in sizes.items()})
+    if sizes:
+        problem = f"{options.format} files have no open dimensions to set; only onnx has"
+        raise ConfigError(Problem(problem, f"--set {next(iter(sizes))}"))
+    return (import_hf if options.format == "hf" else import_scalesim)(options.file, options.output)
+
+
+def _size(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(Problem(f"expected a positive integer, not {value}", f"--set {name}"))
+    return value
