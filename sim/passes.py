@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from math import prod
 
@@ -126,10 +126,15 @@ class Planes:
     def span(self, which: int, count: int, taps: int) -> int:
         """Return how many rows (0) or columns (1) reach the PEs for `count` outputs, padding included."""
         axis = self.axes[which]
+        if not which:
+            return _distinct(count, axis.stride, taps, axis.dilation)
         reach = (taps - 1) * axis.dilation + 1
-        if which:
-            return reach + (count - 1) * min(reach, axis.stride)
-        return len({o * axis.stride + s * axis.dilation for o in range(count) for s in range(taps)})
+        return reach + (count - 1) * min(reach, axis.stride)
+
+
+@lru_cache(maxsize=4096)
+def _distinct(outputs: int, stride: int, taps: int, dilation: int) -> int:
+    return len({o * stride + s * dilation for o in range(outputs) for s in range(taps)})
 
 
 def _each(found: list[Cut]) -> Iterator[Cut]:
@@ -194,14 +199,41 @@ def slots(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> di
     return found
 
 
+def most_filters(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> int:
+    """Return for how many filters sums fit into the buffer beside the other tiles of a pass; 0 where those do not."""
+    if not arch.bounded:
+        return planes.kernel.filters
+    elements, room = sizes(planes, passes), planes.kernel.filters
+    for buffer in arch.buffers.values():
+        others = (o for o in buffer.holds if o in ("weight", "input"))
+        free = buffer.tile_capacity - sum(arch.bytes_of(o, elements[o]) for o in others)
+        free -= arch.bytes_of("partial_sum", parameters) if "output" in buffer.holds else 0
+        if free < 0:
+            return 0
+        if "output" in buffer.holds:
+            sums = free * 128 // round(16 * arch.bits("partial_sum"))  # the most elements within so many bytes
+            room = min(room, sums // (passes.n * passes.e * passes.f))
+    return room
+
+
 def check(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> None:
     """Make sure that the chip can execute the mapping.
 
     MappingError where the PE sets do not lie on the array or a pass does not fit into the scratchpads of its PEs,
     CapacityError where its tiles do not fit into the buffers.
     """
-    array, name = arch.array, planes.kernel.name
-    assert array is not None  # its caller has checked it
+    assert arch.array is not None  # its caller has checked it
+    check_pes(planes, passes, arch.array)
+    if planes.outside and passes.n > 1:
+        axes = len(planes.kernel.axes)
+        raise MappingError(f"{planes.kernel.name}: n {passes.n}, but over {axes} axes a pass takes one image")
+    if arch.bounded:
+        slots(planes, passes, arch, parameters)
+
+
+def check_pes(planes: Planes, passes: Passes, array: Systolic) -> None:
+    """Make sure that PE sets lie on the array and that a pass fits into scratchpads; MappingError otherwise."""
+    name = planes.kernel.name
     pads, window = array.scratchpads, planes.span(1, 1, passes.taps)
     for what, key, needed, there in (
         ("inputs", f"q {passes.q} x {window} columns", passes.q * window, pads.inputs),
@@ -218,5 +250,3 @@ def check(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> No
             f"{name}: r {passes.r} x t {passes.t} sets of {passes.rows} x {passes.e} PEs do not fit on an array of "
             f"{array.rows} x {array.cols}; at most (r x t): {choices}"
         )
-    if arch.bounded:
-        slots(planes, passes, arch, parameters)

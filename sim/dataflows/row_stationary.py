@@ -18,8 +18,8 @@ forms against the register-level grid of sim.reference.row_stationary):
 - The sums of a window arrive while the window before is added, and leave while the next one is computed. A
   column's FIFOs hold one window each way, so that windows follow each other no faster than the sum bus moves
   one: every max(T, D) cycles. Sums always start from the buffer, as a bias would.
-- A row adds one cycle behind the row below it. The sums of a window may be read again (by the next pass) once
-  they have been written.
+- A row adds one cycle behind the row below it. The sums of the next pass are fetched once those of a pass are all
+  written, as they may be the same.
 
 Chen et al., JSSC 2017: buses of 4 weights, 1 input, 4 sums in and 4 sums out a cycle; scratchpads of 224, 12 and 24
 words (the defaults of `Systolic`).
@@ -37,40 +37,60 @@ from sim.plan import PassShape
 class PassTiming:
     """The cycles of a processing pass, from the moment at which the PEs are free for it.
 
-    The first multiply-accumulate is at `first`, `busy` cycles after the start the PEs are free for the next pass;
-    the next may start no earlier than after `interval`. `computing` cycles have a multiply-accumulate or an
-    addition in each PE of the sets. The last sum is written at `end`. What arrives has been asked for
-    `sram_read_latency` cycles earlier; in none of these is that wait.
+    The first multiply-accumulate is at `first`, `busy` cycles after the start the PEs are free for the next pass.
+    `computing` cycles have a multiply-accumulate or an addition in each PE of the sets. The last sum is written at
+    `end`. What arrives has been asked for `sram_read_latency` cycles earlier; in none of these is that wait.
     """
 
     first: int
     busy: int
-    interval: int
     computing: int
     end: int
 
 
-def pass_timing(array: ArrayKnobs, shape: PassShape) -> PassTiming:
+def pass_timing(array: ArrayKnobs, shape: PassShape, lag: int = 0) -> PassTiming:
     """Return the timing of a pass of `shape` by the knobs of `array`, all operands in the buffers.
 
+    Its sums may be fetched `lag` cycles after it has the PEs: when those of the pass before are all written.
     Source: equal to sim.reference.row_stationary (tests/test_row_stationary.py).
     """
     p, windows = shape.filters, shape.images * shape.outputs
     macs = p * shape.channels * shape.taps
-    sums = max(p, -(-shape.sum_words // array.buses.sums))
+    sums = _moving(array, shape)
     slot = max(macs + p, sums)
-    chain = shape.sets[0] * shape.kernel_rows
     first = max(-(-shape.weight_words // array.buses.weights), _arrival(array, shape, 0, 0))
-    begin = max(first + macs, sums)
-    last = begin + (windows - 1) * slot
+    last = max(first + macs, lag + sums) + (windows - 1) * slot
     for image in {0, shape.images - 1}:
         for output in {0, shape.outputs - 1}:
             behind = windows - 1 - (image * shape.outputs + output)
             last = max(last, _arrival(array, shape, image, output) + macs + behind * slot)
-    busy = last + max(p, chain - 1)
-    through = chain + array.pe_pipeline - 1 + array.output_register
-    again = through + array.sram_read_latency + 2 * sums
-    return PassTiming(first, busy, max(busy, again), windows * (macs + p), last + through + sums)
+    return PassTiming(first, last + _leaving(shape), windows * (macs + p), last + _through(array, shape) + sums)
+
+
+def lag_behind(array: ArrayKnobs, shape: PassShape) -> int:
+    """Return how long after the next pass may have the PEs the sums of one of `shape` can be fetched again."""
+    written = _through(array, shape) + _moving(array, shape) + array.sram_read_latency
+    return max(0, written - _leaving(shape))
+
+
+def pass_interval(array: ArrayKnobs, shape: PassShape) -> int:
+    """Return the cycles from one pass of `shape` to the next, when nothing else waits."""
+    return pass_timing(array, shape, lag_behind(array, shape)).busy
+
+
+def _moving(array: ArrayKnobs, shape: PassShape) -> int:
+    """Return the cycles in which a bus moves the sums of a window: one of each PE a cycle at most."""
+    return max(shape.filters, -(-shape.sum_words // array.buses.sums))
+
+
+def _leaving(shape: PassShape) -> int:
+    """Return the cycles from the last window's first addition in the lowest row until no row has products left."""
+    return max(shape.filters, shape.sets[0] * shape.kernel_rows - 1)
+
+
+def _through(array: ArrayKnobs, shape: PassShape) -> int:
+    """Return the cycles from an addition in the lowest row until its sum is on the bus."""
+    return shape.sets[0] * shape.kernel_rows + array.pe_pipeline - 1 + array.output_register
 
 
 def _arrival(array: ArrayKnobs, shape: PassShape, image: int, output: int) -> int:
@@ -95,7 +115,7 @@ class RowStationary(Dataflow):
         shape = PassShape(1, 1, 1, 1, 1, 1, 1, (rows, cols), 1, stream, rows * cols, rows, cols)
         timing = pass_timing(array, shape)
         free, tail = timing.busy - timing.first, timing.end - timing.first + array.sram_read_latency
-        return FoldTiming(timing.first, stream, free, timing.interval, tail)
+        return FoldTiming(timing.first, stream, free, pass_interval(array, shape), tail)
 
 
 DATAFLOWS.register("rs", "row_stationary")(RowStationary())

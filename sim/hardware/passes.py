@@ -27,57 +27,60 @@ class PassUnit(Unit):
     def __init__(self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports) -> None:
         super().__init__(env, name, engine)
         self.array, self.ports = array, ports
-        self.timings: dict[PassShape, PassTiming] = {}
-        self.free_from = 0
+        self.timings: dict[tuple[PassShape, int], PassTiming] = {}
+        self.free_from = self.written = 0
         # The end of the last pass, and its last layer, as the ledger sees them.
         self.drained = self.last_layer = 0
 
-    def timing(self, work: PassWork) -> PassTiming:
-        """Return the timing of a pass, computed once for each shape."""
-        if work.shape not in self.timings:
-            self.timings[work.shape] = pass_timing(self.array, work.shape)
-        return self.timings[work.shape]
-
-    def interval(self, work: PassWork) -> int:
-        """Return the cycles from the start of a pass to that of the next, when nothing else waits."""
-        return max(self.timing(work).interval, port_cycles(self.ports, work))
+    def timing(self, work: PassWork, lag: int = 0) -> PassTiming:
+        """Return the timing of a pass whose sums may be fetched `lag` cycles after its start, computed once each."""
+        key = (work.shape, lag)
+        if key not in self.timings:
+            self.timings[key] = pass_timing(self.array, *key)
+        return self.timings[key]
 
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles for which a pass keeps the array busy, and by how much later its last sum is out."""
         work = _work(step)
-        return self.interval(work), self._last(work) - self.interval(work)
+        return self._busy(work), self._last(work) - self._busy(work)
 
-    def _last(self, work: PassWork) -> int:
+    def _busy(self, work: PassWork, lag: int = 0) -> int:
+        """Return the cycles from the start of a pass to that of the next, when nothing else waits."""
+        return max(self.timing(work, lag).busy, port_cycles(self.ports, work))
+
+    def _last(self, work: PassWork, lag: int = 0) -> int:
         """Return the cycles from the start of a pass to its last sum in the buffer."""
-        return max(self.timing(work).end + self.array.sram_read_latency, port_cycles(self.ports, work))
+        return max(self.timing(work, lag).end + self.array.sram_read_latency, port_cycles(self.ports, work))
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Wait for operands and PEs; leave when the next pass may have them."""
         work = _work(job.step)
         yield from self.wait(job.waits)
         start = max(int(self.env.now), self.free_from)
+        lag = max(0, self.written - start)
         job.start = start
         if job.on_start:
             job.on_start()
-        interval = self.interval(work)
+        busy = self._busy(work, lag)
         for port, size in self.ports.demands(work.moves):
             if port.shared:
-                share = (start, start + interval, Fraction(size, interval), size / interval)
+                share = (start, start + busy, Fraction(size, busy), size / busy)
                 self.ports.hold(int(self.env.now), port, [share])
-        self._book(job, work, start)
-        self.free_from = start + interval
-        self.later(start + interval, self.release, job)
-        self.finish(job, start + self._last(work))
+        self._book(job, work, start, lag)
+        self.free_from = start + busy
+        self.written = start + self.timing(work, lag).end + self.array.sram_read_latency
+        self.later(start + busy, self.release, job)
+        self.finish(job, start + self._last(work, lag))
         if start > self.env.now:
             yield self.env.timeout(start - self.env.now)
 
-    def _book(self, job: Job, work: PassWork, start: int) -> None:
+    def _book(self, job: Job, work: PassWork, start: int, lag: int) -> None:
         """Book what came before the pass, then the pass: loading PEs, computing, what the buses and the port cost."""
         moved = self.catch_up(job.shift)
         self.drained += moved
         begin = start + job.shift
-        timing, interval = self.timing(work), self.interval(work)
-        self.commit(job, begin, interval)
+        timing = self.timing(work, lag)
+        self.commit(job, begin, self._busy(work))
         if begin > self.ledger.until and job.waits:
             self.book(job, min(self.drained, begin), "drain", self.last_layer)
             self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
@@ -85,10 +88,10 @@ class PassUnit(Unit):
         for cause, amount in (
             ("fill", timing.first),
             ("compute", timing.computing),
-            ("wait_port", interval - timing.first - timing.computing),
+            ("wait_port", self._busy(work, lag) - timing.first - timing.computing),
         ):
             self.book(job, self.ledger.until + amount, cause)
-        self.drained, self.last_layer = begin + self._last(work), job.layer
+        self.drained, self.last_layer = begin + self._last(work, lag), job.layer
 
     def close(self, end: int, shift: int) -> None:
         """Book the last drain, then idle."""

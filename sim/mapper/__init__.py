@@ -14,6 +14,7 @@ from sim.arch import Arch, Ideal, MappingChoice
 from sim.dataflow import DATAFLOWS
 from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
+from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (
     DIMS,
@@ -88,8 +89,11 @@ def search(
 def _passes(
     kernel: Contraction, arch: Arch, unit: str, around: Surroundings, wish: MappingChoice, prices: Prices
 ) -> Choice:
-    def cycles(plan: Plan) -> int:
-        return Engine(arch).run(alone(plan, around)).cycles
+    def cycles(plan: Plan, limit: int | None) -> int | None:
+        try:
+            return Engine(arch).run(alone(plan, around), limit=limit).cycles
+        except TooSlow:
+            return None
 
     found = search_passes(kernel, arch, unit, around, wish, prices, cycles)
     return Choice(found.mapping, found.plan, found.cycles, found.simulated)

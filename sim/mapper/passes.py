@@ -7,26 +7,25 @@ taken as large as the largest; the engine judges the best of that ranking.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from sim.arch import Arch, MappingChoice, PassChoice, Systolic, channel
-from sim.dataflows.row_stationary import pass_timing
-from sim.errors import CapacityError, MappingError
-from sim.hardware.passes import port_cycles
-from sim.hardware.ports import Ports
+from sim.dataflows.row_stationary import pass_interval
+from sim.errors import MappingError
 from sim.kernel import Contraction
 from sim.mapper.table import Prices
-from sim.passes import Passes, Planes, check, most_sets
-from sim.plan import Plan
+from sim.passes import Passes, Planes, check, check_pes, most_filters, most_sets
+from sim.plan import PassShape, Plan
 from sim.planner import Surroundings, plan_passes
-from sim.planner.passes import Region, pass_work
 
-JUDGED = 6
+JUDGED = 8
 """Candidates that the engine runs."""
+FEW = 3
+"""Shares tried of what a PE holds, where more only cost passes."""
 
-Run = Callable[[Plan], int]
+Run = Callable[[Plan, int | None], int | None]
+"""The cycles of a plan; None where they are more than a limit."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,10 @@ def search_passes(
 
     Raises MappingError or CapacityError where none is legal.
     """
-    array = _array(kernel, arch)
-    planes, ports = Planes(kernel), Ports(arch)
+    array, planes = _array(kernel, arch), Planes(kernel)
+    count = _Count(planes, arch, array, prices)
     ranked = sorted(
-        ((_estimate(planes, passes, arch, ports, prices), index, passes)
+        ((count.of(passes), index, passes)
          for index, passes in enumerate(_candidates(planes, arch, array, wish, around.parameters))),
         key=lambda entry: entry[:2],
     )  # fmt: skip
@@ -59,8 +58,8 @@ def search_passes(
     judged = ranked[:JUDGED]
     for (_, energy), _, passes in judged:
         plan = plan_passes(kernel, passes, arch, unit, around)
-        cycles = run(plan)
-        if best is None or (cycles, energy) < (best.cycles, least):
+        cycles = run(plan, best.cycles if best else None)
+        if cycles is not None and (best is None or (cycles, energy) < (best.cycles, least)):
             best, least = Found(passes, plan, cycles, len(judged)), energy
     assert best is not None  # there is one at least
     return best
@@ -80,47 +79,51 @@ def _candidates(
     planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice, parameters: int
 ) -> Iterator[Passes]:
     """Yield the mappings that fit, each size as equal shares of the whole, the largest first."""
-    rows, columns = planes.axes
-    fixed, kernel = wish.passes, planes.kernel
+    columns, fixed = planes.axes[1], wish.passes
+    tried = wish.effort if arch.bounded else 1
+    across = _shares(columns.out, columns.out, fixed.f, tried)
+    images = _shares(planes.images, 1 if planes.outside else planes.images, fixed.n, tried)
+    for sets in _sets(planes, array, wish):
+        for f in across:
+            for n in images if not planes.outside else [n for n in images if n == 1]:
+                passes = replace(sets, n=n, f=f)
+                yield from _blocks(planes, passes, fixed, most_filters(planes, passes, arch, parameters))
+
+
+def _sets(planes: Planes, array: Systolic, wish: MappingChoice) -> Iterator[Passes]:
+    """Yield what may lie on the PEs: e, p, q, r and t; one image and column, no filters kept yet."""
+    rows, fixed, kernel = planes.axes[0], wish.passes, planes.kernel
     kernel_rows, taps = min(rows.kernel, array.rows), _taps(planes, array)
-    widest = array.cols * (array.rows // kernel_rows)
-    most_images = 1 if planes.outside else planes.images
-    for e in _shares(rows.out, widest, fixed.e, wish.effort):
-        for (r, t), q in product(_sets(array, fixed, kernel_rows, e), _channels(planes, array, taps, fixed)):
-            if r > 1 and q * (r - 1) >= kernel.channels and fixed.r is None:
+    for e in _shares(rows.out, array.cols * (array.rows // kernel_rows), fixed.e, wish.effort):
+        for r, most in most_sets(array, kernel_rows, e):
+            if fixed.r not in (None, r):
                 continue
-            for p in _filters(kernel, array, taps, q, t, fixed):
-                for f, n in product(
-                    _shares(columns.out, columns.out, fixed.f, wish.effort if arch.bounded else 1),
-                    _shares(planes.images, most_images, fixed.n, wish.effort if arch.bounded else 1),
-                ):
-                    passes = Passes(0, n, e, f, p, q, r, t, kernel_rows, taps)
-                    yield from _blocks(planes, arch, passes, fixed, parameters)
+            t = fixed.t or most
+            for q in _channels(planes, array, taps, fixed):
+                if q * (r - 1) >= kernel.channels and fixed.r is None:
+                    continue  # sets without a channel
+                for p in _filters(kernel, array, q * taps, t, fixed):
+                    passes = Passes(0, 1, e, 1, p, q, r, t, kernel_rows, taps)
+                    if _lies(planes, passes, array):
+                        yield passes
 
 
-def _blocks(
-    planes: Planes, arch: Arch, passes: Passes, fixed: PassChoice, parameters: int
-) -> Iterator[Passes]:
-    """Yield the mapping with the most filters kept in the buffer that fit, and with half as many."""
+def _lies(planes: Planes, passes: Passes, array: Systolic) -> bool:
+    try:
+        check_pes(planes, passes, array)
+    except MappingError:
+        return False
+    return True
+
+
+def _blocks(planes: Planes, passes: Passes, fixed: PassChoice, room: int) -> Iterator[Passes]:
+    """Yield the mapping with the most filters kept in the buffer for which there is room, and with half as many."""
     together = passes.p * passes.t
-    whole = planes.kernel.filters
-    found = 0
-    for m in [fixed.m] if fixed.m else _multiples(together, whole):
-        trial = Passes(m, *list(vars(passes).values())[1:])
-        try:
-            check(planes, trial, arch, parameters)
-        except MappingError:
-            continue
-        yield trial
-        found += 1
-        if found == 2:
-            return
-
-
-def _multiples(step: int, whole: int) -> list[int]:
-    """Return multiples of `step` from the first that reaches `whole` down, halved each time."""
-    units = -(-whole // step)
-    return sorted({step * -(-units // 2**i) for i in range(units.bit_length())}, reverse=True)
+    units = -(-planes.kernel.filters // together)
+    choices = [fixed.m] if fixed.m else [together * -(-units // 2**i) for i in range(units.bit_length())]
+    fitting = [m for m in dict.fromkeys(choices) if min(m, planes.kernel.filters) <= room]
+    for m in fitting[:2]:
+        yield replace(passes, m=m)
 
 
 def _shares(total: int, most: int, fixed: int | None, effort: int) -> list[int]:
@@ -132,13 +135,6 @@ def _shares(total: int, most: int, fixed: int | None, effort: int) -> list[int]:
     return sorted(found, reverse=True)[:effort]
 
 
-def _sets(array: Systolic, fixed: PassChoice, rows: int, width: int) -> Iterator[tuple[int, int]]:
-    """Yield (r, t) of the PE sets."""
-    for r, t in most_sets(array, rows, width):
-        if fixed.r is None or fixed.r == r:
-            yield r, fixed.t or t
-
-
 def _taps(planes: Planes, array: Systolic) -> int:
     """Return as many taps of a kernel row as a PE has room for."""
     columns = planes.axes[1]
@@ -148,53 +144,91 @@ def _taps(planes: Planes, array: Systolic) -> int:
 
 def _channels(planes: Planes, array: Systolic, taps: int, fixed: PassChoice) -> list[int]:
     most = min(array.scratchpads.inputs // planes.span(1, 1, taps), array.scratchpads.weights // taps)
-    return _shares(planes.kernel.channels, max(1, most), fixed.q, 3)
+    return _shares(planes.kernel.channels, max(1, most), fixed.q, FEW)
 
 
-def _filters(
-    kernel: Contraction, array: Systolic, taps: int, channels: int, sets: int, fixed: PassChoice
-) -> list[int]:
+def _filters(kernel: Contraction, array: Systolic, depth: int, sets: int, fixed: PassChoice) -> list[int]:
     if fixed.p is not None:
         return [min(fixed.p, kernel.filters)]
-    most = min(array.scratchpads.sums, array.scratchpads.weights // (channels * taps))
-    return _shares(-(-kernel.filters // sets), max(1, most), None, 3)
+    most = min(array.scratchpads.sums, array.scratchpads.weights // depth)
+    return _shares(-(-kernel.filters // sets), max(1, most), None, FEW)
 
 
-def _estimate(
-    planes: Planes, passes: Passes, arch: Arch, ports: Ports, prices: Prices
-) -> tuple[float, float]:
-    """Return about how many cycles and picojoules a layer takes, all passes as large as the largest."""
-    kernel, array, (rows, columns) = planes.kernel, arch.array, planes.axes
-    assert array is not None  # its caller has looked
-    pieces = planes.pieces(passes)
-    region = Region(
-        pieces[0], 0, min(passes.n, planes.images), 0, passes.e, 0, passes.f,
-        min(passes.p * passes.t, kernel.filters), min(passes.q * passes.r, kernel.channels),
-    )  # fmt: skip
-    work = pass_work(planes, passes, arch, region)
-    tiles = prod(-(-whole // part) for whole, part in (
-        (planes.images, passes.n), (rows.out, passes.e), (columns.out, passes.f)))  # fmt: skip
-    blocks, each = -(-kernel.filters // passes.m), -(-min(passes.m, kernel.filters) // (passes.p * passes.t))
-    depth = -(-kernel.channels // (passes.q * passes.r)) * len(pieces)
-    count = kernel.groups * tiles * blocks * each * depth
-    cycles = count * max(pass_timing(array, work.shape).interval, port_cycles(ports, work))
-    moved = dict(work.reads)
-    inputs = arch.bytes_of("input", moved["input"]) * kernel.groups * tiles * depth * (1 if depth == 1 else blocks)
-    once = blocks * each * depth == 1
-    weights = arch.bytes_of("weight", moved["weight"]) * (kernel.groups if once else count)
-    off_chip = inputs + weights + arch.bytes_of("output", kernel.output_elements)
-    on_chip = sum(
-        arch.bytes_of("partial_sum" if o == "output" else o, elements) * price.get(o, 0.0)
-        for ways, price in ((work.reads, prices.reads), (work.writes, prices.writes)) for o, elements in ways
-    )  # fmt: skip
-    road = channel(arch)
-    busy = ceil(off_chip / road.burst * road.cycles_per_burst) if road else 0
-    return max(cycles, busy), off_chip * prices.off_chip + on_chip * count
+class _Count:
+    """Counts passes: about how many cycles and picojoules a layer takes, all passes as large as the largest."""
+
+    def __init__(self, planes: Planes, arch: Arch, array: Systolic, prices: Prices) -> None:
+        self.planes, self.kernel, self.arch, self.array = planes, planes.kernel, arch, array
+        self.prices, self.road = prices, channel(arch)
+        self.rows: dict[int, int] = {}
+        self.pieces = 0
+        self.ports = [
+            (buffer.bandwidth, buffer.ports, frozenset(buffer.holds))
+            for buffer in arch.buffers.values()
+            if buffer.bandwidth is not None and arch.bounded
+        ]
+        self.outputs = arch.bytes_of("output", self.kernel.output_elements)
+
+    def of(self, passes: Passes) -> tuple[float, float]:
+        """Return (cycles, picojoules)."""
+        kernel, shape = self.kernel, self._shape(passes)
+        tiles, blocks, each, depth = self._times(passes)
+        count = kernel.groups * tiles * blocks * each * depth
+        sums = shape.sum_words * shape.images * shape.outputs
+        columns = shape.images * (shape.window + (shape.outputs - 1) * shape.step)
+        size = {
+            "weight": self.arch.bytes_of("weight", shape.weight_words),
+            "input": self.arch.bytes_of("input", columns * shape.column_words),
+            "output": self.arch.bytes_of("partial_sum", sums),
+        }
+        cycles = count * max(pass_interval(self.array, shape), self._port(size))
+        inputs = size["input"] * kernel.groups * tiles * depth * (1 if depth == 1 else blocks)
+        weights = size["weight"] * (kernel.groups if blocks * each * depth == 1 else count)
+        off_chip = inputs + weights + self.outputs
+        busy = ceil(off_chip / self.road.burst * self.road.cycles_per_burst) if self.road else 0
+        prices = self.prices
+        on_chip = sum(size[o] * prices.reads.get(o, 0.0) for o in size)
+        on_chip += size["output"] * prices.writes.get("output", 0.0)
+        return max(cycles, busy), off_chip * prices.off_chip + on_chip * count
+
+    def _shape(self, passes: Passes) -> PassShape:
+        """Return the shape of the largest pass."""
+        planes, kernel = self.planes, self.kernel
+        if passes.e not in self.rows:
+            self.rows[passes.e] = planes.span(0, passes.e, passes.rows)
+            self.pieces, self.window = len(planes.pieces(passes)), planes.span(1, 1, passes.taps)
+        filters, channels = min(passes.p * passes.t, kernel.filters), min(passes.q * passes.r, kernel.channels)
+        return PassShape(
+            -(-filters // passes.t), -(-channels // passes.r), passes.taps, self.window,
+            min(self.window, planes.axes[1].stride), passes.rows, passes.e, (passes.r, passes.t), passes.n, passes.f,
+            filters * channels * passes.rows * passes.taps, channels * self.rows[passes.e], filters * passes.e,
+        )  # fmt: skip
+
+    def _times(self, passes: Passes) -> tuple[int, int, int, int]:
+        """Return how often: tiles of outputs, blocks of filters, filters in a block, channels and kernel pieces."""
+        kernel, (rows, columns) = self.kernel, self.planes.axes
+        tiles = prod(
+            -(-whole // part)
+            for whole, part in ((self.planes.images, passes.n), (rows.out, passes.e), (columns.out, passes.f))
+        )
+        each = -(-min(passes.m, kernel.filters) // (passes.p * passes.t))
+        return (
+            tiles, -(-kernel.filters // passes.m), each,
+            -(-kernel.channels // (passes.q * passes.r)) * self.pieces,
+        )  # fmt: skip
+
+    def _port(self, size: dict[str, int]) -> int:
+        """Return the least cycles of a pass at the narrowest port."""
+        slowest = 0
+        for bandwidth, ports, holds in self.ports:
+            read, written = sum(size[o] for o in size if o in holds), size["output"] if "output" in holds else 0
+            slowest = max(slowest, -(-(max(read, written) if ports > 1 else read + written) // bandwidth))
+        return slowest
 
 
 def _nothing_fits(
     planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice, parameters: int
-) -> Exception:
+) -> MappingError:
     """Return the error that says what of the wished (or smallest) pass needs too much, and where."""
     fixed = wish.passes
     smallest = {key: getattr(fixed, key) or 1 for key in ("n", "e", "f", "p", "q", "r", "t")}
@@ -202,8 +236,6 @@ def _nothing_fits(
     passes = Passes(fixed.m or smallest["p"] * smallest["t"], **smallest, rows=rows, taps=_taps(planes, array))
     try:
         check(planes, passes, arch, parameters)
-    except CapacityError as error:
-        return error
     except MappingError as error:
         return error
     return MappingError(f"{planes.kernel.name}: no pass fits the PEs and buffers of '{arch.name}'")

@@ -106,7 +106,8 @@ class _Pass:
         dtype = np.result_type(block.inputs, block.weights, block.sums)
         self.result = np.zeros(block.sums.shape, dtype)
         self.sums = np.zeros((self.chain, shape.filters, t, shape.width), dtype)
-        self.written: dict[int, int] = {}
+        self.written: int | None = None
+        """The cycle in which its last sum is written."""
         self.fetched = 0
         """Windows whose sums from the buffer have arrived."""
 
@@ -254,8 +255,7 @@ class _Grid:
         if not self.room or self.fetch_next == len(work.windows):
             return False
         if len(self.starts) > 1:
-            before = self.passes[len(self.starts) - 2]
-            written = before.written.get(min(self.fetch_next, len(before.windows) - 1))
+            written = self.passes[len(self.starts) - 2].written
             if written is None or self.cycle <= written + self.array.sram_read_latency:
                 return False
         self.room -= 1
@@ -312,10 +312,9 @@ class _Grid:
 
     def _write(self, op: _Op) -> None:
         work = op.work
-        if op.p == work.shape.filters - 1:
-            work.written[op.window] = self.cycle
-            if op.window == len(work.windows) - 1:
-                self.ends.append(self.cycle + self.array.sram_read_latency)
+        if op.p == work.shape.filters - 1 and op.window == len(work.windows) - 1:
+            work.written = self.cycle
+            self.ends.append(self.cycle + self.array.sram_read_latency)
 
 
 def run_passes(array: Systolic, blocks: Sequence[PassBlock]) -> PassRun:
