@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sim.report.summary import summarize as summarize
     from sim.result import Result as Result
     from sim.simulate import run as run
+    from sim.streaming.simulate import simulate as stream
     from sim.workload import open_workload as load_workload
 
 _HOMES = {
@@ -58,6 +59,7 @@ _HOMES = {
     "load_workload": "sim.workload:open_workload",
     "run": "sim.simulate:run",
     "show": "sim.report.show:show",
+    "stream": "sim.streaming.simulate:simulate",
     "summarize": "sim.report.summary:summarize",
 }
 """Each public name to the module that holds it and what it is called there."""
@@ -84,6 +86,7 @@ __all__ = [
     "load_workload",
     "run",
     "show",
+    "stream",
     "summarize",
 ]
 

@@ -40,6 +40,17 @@ def test_a_deadlock_exits_1_and_names_who_waits(capsys) -> None:
     assert result["explanation"]["smallest_change"] == {"b": 62}
 
 
+def test_the_ring_counts_what_is_short(capsys) -> None:
+    """The sum needs a whole row of 64 scores before it pushes, and what it has is what the long FIFO let through."""
+    _, out = stream(capsys, "attention/naive", "--set", "long_depth=40", "--json", "-")
+    ring = {item["unit"]: item for item in json.loads(out)["explanation"]["waiting_cycle"]}
+    got = json.loads(out)["channels"]["a"]["tokens"]
+    assert ring["sum"]["tokens_short"] == 64 - got
+    assert ring["div"]["tokens_short"] == ring["exp"]["tokens_short"] == 1
+    _, out = stream(capsys, "attention/naive", "--set", "long_depth=40")
+    assert f"  sum cannot pop from a: empty until exp pushes {64 - got} times (since cycle " in out
+
+
 def test_text_tells_units_channels_and_totals(capsys) -> None:
     status, out = stream(capsys, "attention/naive")
     assert status == 0

@@ -16,7 +16,7 @@ from tests.streaming_oracle import graphs, same
 ATTENTION = ("naive", "scaled", "reorder", "reorder_nomax", "memory_free", "window")
 
 
-@law(graphs(), st.sampled_from((1, 1, 13, 30)), quick=120, full=20_000)
+@law(graphs(), st.sampled_from((1, 1, 13, 30)), quick=120, full=4_000)
 def test_random_graphs_are_the_same_on_every_engine(graph: Graph, firings: int) -> None:
     same(graph, firings)
 
@@ -42,7 +42,7 @@ def disturbed(draw):
     return load(f"attention/{name}", settings)
 
 
-@law(disturbed(), st.sampled_from((1, 1, 20)), quick=80, full=10_000)
+@law(disturbed(), st.sampled_from((1, 1, 20)), quick=80, full=3_000)
 def test_every_attention_graph_with_one_thing_changed_is_the_same_on_every_engine(graph: Graph, firings: int) -> None:
     same(graph, firings)
 
@@ -56,7 +56,7 @@ def test_the_vectorized_engine_takes_the_attention_graphs(name: str) -> None:
 def test_rows_settle_from_a_guess_and_need_no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     replays = []
     replay = rows.Rows.replay
-    monkeypatch.setattr(rows.Rows, "replay", lambda self, repeats: replays.append(1) or replay(self, repeats))
+    monkeypatch.setattr(rows.Rows, "replay", lambda self, block: replays.append(1) or replay(self, block))
     graph = load("attention/naive", {"n": 100})
     assert rows.run(Net.of(graph), fast_forward=False) is not None
     assert len(replays) <= 3

@@ -99,7 +99,7 @@ def machines(draw) -> Graph:
     return Graph.of("machine", units, channels, ports)
 
 
-@law(machines(), quick=80, full=5_000)
+@law(machines(), quick=80, full=2_000)
 def test_shared_ports_are_the_same_as_event_by_event(graph: Graph) -> None:
     same(graph)
 

@@ -36,7 +36,7 @@ def test_no_channel_can_lose_a_slot(graph: str) -> None:
             assert found.blocked or found.cycles > sizing.sized.cycles, name
 
 
-@law(graphs(), quick=40, full=2_000)
+@law(graphs(), quick=40, full=400)
 def test_sized_depths_keep_the_cycles_of_unbounded_channels_and_cannot_shrink(graph: Graph) -> None:
     unbounded = outcome(graph.with_depths(dict.fromkeys(graph.channels)))
     if unbounded.blocked:
@@ -79,7 +79,7 @@ def test_the_fewest_bits_are_found_where_all_depths_can_be_tried() -> None:
     assert sizing.sized.bits == min(bits)
 
 
-@law(graphs(), quick=60, full=3_000)
+@law(graphs(), quick=60, full=1_000)
 def test_the_smallest_change_of_a_deadlock_frees_it_and_a_slot_less_does_not(graph: Graph) -> None:
     deadlock = simulate(graph).deadlock
     if deadlock is None or not deadlock.change:

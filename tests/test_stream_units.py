@@ -56,7 +56,7 @@ def stages(draw):
     return chain(*units, depth=draw(st.integers(1, 9)))
 
 
-@law(stages(), quick=40, full=3_000)
+@law(stages(), quick=40, full=1_000)
 def test_matrix_vector_units_are_the_same_on_every_engine(graph: Graph) -> None:
     same(graph)
 
@@ -98,7 +98,7 @@ def pictures(draw):
             "stride": draw(st.integers(1, 5)), "pad": pad}  # fmt: skip
 
 
-@law(pictures(), st.integers(1, 3), quick=80, full=5_000)
+@law(pictures(), st.integers(1, 3), quick=80, full=2_000)
 def test_every_window_finds_its_pixels_in_the_line_buffer(picture, folds) -> None:
     """Walk the phases: when a window is pushed, all its pixels have come and none has been freed; and none twice."""
     unit, come, freed, found = windows(**picture, folds=folds), 0, 0, []
@@ -118,7 +118,7 @@ def test_every_window_finds_its_pixels_in_the_line_buffer(picture, folds) -> Non
     assert come == freed == picture["height"] * picture["width"] * folds
 
 
-@law(pictures(), st.integers(1, 3), quick=15, full=1_000)
+@law(pictures(), st.integers(1, 3), quick=15, full=500)
 def test_sliding_windows_are_the_same_on_every_engine(picture, frames) -> None:
     same(chain(windows(**picture, frames=frames, words=2)))
 

@@ -71,7 +71,7 @@ def layer(height: int, width: int, channels: int, filters: int, kernel: int, str
 
 
 @law(st.integers(1, 3), st.integers(0, 2), st.integers(1, 3), st.sampled_from((1, 2, 4)), st.sampled_from((1, 3)),
-     quick=15, full=500)  # fmt: skip
+     quick=15, full=300)  # fmt: skip
 def test_sliding_window_and_matrix_vector_unit_are_a_convolution(kernel, pad, stride, simd, pe) -> None:
     height, width, channels, filters, pad = 5, 6, 4, 3, min(pad, kernel - 1)
     rng = np.random.default_rng(5)

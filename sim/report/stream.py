@@ -77,9 +77,11 @@ def deadlock_text(deadlock: Deadlock, width: int) -> str:
 
 
 def _waits(item: Blocked) -> str:
+    count = "" if item.tokens_short == 1 else f" {item.tokens_short:,} times"
+    since = f"(since cycle {item.since:,})"
     if item.state == "full":
-        return f"{item.unit} cannot push into {item.channel}: full, until {item.waits_for} pops (since {item.since:,})"
-    return f"{item.unit} cannot pop from {item.channel}: empty, until {item.waits_for} pushes (since {item.since:,})"
+        return f"{item.unit} cannot push into {item.channel}: full until {item.waits_for} pops{count} {since}"
+    return f"{item.unit} cannot pop from {item.channel}: empty until {item.waits_for} pushes{count} {since}"
 
 
 def _way_out(deadlock: Deadlock) -> str:

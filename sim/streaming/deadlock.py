@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sim.streaming import blocking
-from sim.streaming.graph import Graph
+from sim.streaming.graph import FREES, TAKES, Graph, Op, Unit
 from sim.streaming.net import Net
 from sim.streaming.outcome import Outcome
 
@@ -18,7 +18,8 @@ Run = Callable[[Graph], Outcome]
 class Blocked:
     """A unit that cannot go on: the channel it waits at, `full` or `empty`, who must act there, and since when.
 
-    `tokens_short`: how many slots (full) or tokens (empty) are missing for its next operation there.
+    `tokens_short`: the slots (full) or tokens (empty) it must still get there before it can do what the unit before
+    it in the ring waits for; 1, those for its next step, where it is in no ring.
     """
 
     unit: str
@@ -51,6 +52,10 @@ def explain(graph: Graph, outcome: Outcome, run: Run) -> Deadlock:
     waits = sorted(outcome.blocked.items())
     items = {net.units[unit].name: _blocked(graph, net, outcome, unit, code) for unit, code in waits}
     ring = _ring(items)
+    for before, item in zip((*ring[-1:], *ring[:-1]), ring, strict=True):
+        pushed = outcome.pushed[net.channels.index(item.channel)]
+        items[item.unit] = replace(item, tokens_short=_short(graph, pushed, item, before))
+    ring = tuple(items[item.unit] for item in ring)
     return Deadlock(tuple(items.values()), ring, _change(graph, ring, run))
 
 
@@ -82,6 +87,30 @@ def _ring(items: Mapping[str, Blocked]) -> tuple[Blocked, ...]:
         return ()
     names = list(way)
     return tuple(way[n] for n in names[names.index(name) :])
+
+
+def _short(graph: Graph, pushed: int, item: Blocked, before: Blocked) -> int:
+    """Return how often `item` must still get past its channel until it does what `before` waits for.
+
+    `pushed` tokens have gone into its channel: so many pushes it has made there, or it has taken them all.
+    """
+    unit, full = graph.units[item.unit], item.state == "full"
+    done = pushed if full else pushed + graph.channels[item.channel].initial
+    blocked = ("push",) if full else TAKES
+    wanted = ("push",) if before.state == "empty" else FREES
+    past = 0
+    for op in _program(unit):
+        past += op.channel == item.channel and op.verb in blocked
+        if past > done and op.channel == before.channel and op.verb in wanted:
+            break
+    return max(1, past - done)
+
+
+def _program(unit: Unit) -> Iterator[Op]:
+    for _ in range(unit.repeat):
+        for phase in unit.phases:
+            for _ in range(phase.count):
+                yield from phase.ops
 
 
 def _change(graph: Graph, ring: tuple[Blocked, ...], run: Run) -> dict[str, int]:

@@ -50,8 +50,7 @@ class Net:
         """Return the graph in numbers; it must have passed the checks."""
         channels = {name: index for index, name in enumerate(graph.channels)}
         units = {name: index for index, name in enumerate(graph.units)}
-        made = [graph.channels[name] for name in channels]
-        tokens = [graph.tokens[name] for name in channels]
+        made = graph.channels.values()
         return cls(
             units=tuple(graph.units.values()),
             steps=tuple(_steps(unit, channels) for unit in graph.units.values()),
@@ -62,7 +61,7 @@ class Net:
             initial=tuple(channel.initial for channel in made),
             send=tuple(channel.send for channel in made),
             credit=tuple(channel.credit for channel in made),
-            tokens=tuple(tokens),
+            tokens=tuple(graph.tokens[name] for name in channels),
             order=tuple(units[name] for name in graph.order),
         )
 

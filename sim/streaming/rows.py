@@ -39,29 +39,28 @@ def run(net: Net, fast_forward: bool = True, firings: int = FIRINGS) -> Outcome 
 
     None where the run does not fall into rows, or its first row blocks: both are for the run-to-block engine.
     """
-    iterations = net.iterations
-    block = -(-firings * iterations // max(unit.firings for unit in net.units))
-    rows, rest = divmod(iterations, block)
-    if rows < FEWEST_ROWS:
-        return None
-    repeats = [unit.repeat // iterations for unit in net.units]
-    scans = [scan_of(net, unit, repeat * block) for unit, repeat in enumerate(repeats)]
-    if None in scans:
-        return None
-    engine = Rows(net, [scan for scan in scans if scan is not None], [tokens // iterations for tokens in net.tokens])
-    engine.resize(block)
-    if not engine.replay([repeat * block for repeat in repeats]):
+    block = -(-firings * net.iterations // max(unit.firings for unit in net.units))
+    rows, rest = divmod(net.iterations, block)
+    scans = _scans(net, block) if rows >= FEWEST_ROWS else None
+    engine = Rows(net, scans, block) if scans else None
+    if engine is None or not engine.replay(block):
         return None
     seen: dict[bytes, Mark] = {}
     while engine.done < rows:
         if fast_forward:
             engine.skip(seen, rows)
         if engine.done < rows and not engine.settle():
-            engine.replay([repeat * block for repeat in repeats])
+            engine.replay(block)
     if rest:
-        engine.resize(rest)
-        engine.replay([repeat * rest for repeat in repeats])
+        engine.replay(rest)
     return engine.outcome()
+
+
+def _scans(net: Net, block: int) -> list[Scan] | None:
+    """Return the scan of every unit over `block` iterations; None where one has none."""
+    found = [scan_of(net, index, unit.repeat // net.iterations * block) for index, unit in enumerate(net.units)]
+    scans = [scan for scan in found if scan is not None]
+    return scans if len(scans) == len(found) else None
 
 
 @dataclass(frozen=True)
@@ -75,28 +74,23 @@ class Mark:
 
 
 class Rows:
-    """A run that goes on row by row. `tokens`: how many pass through each channel in an iteration."""
+    """A run that goes on row by row, each `block` iterations of the graph."""
 
-    def __init__(self, net: Net, scans: Sequence[Scan], tokens: Sequence[int]) -> None:
-        self.net, self.scans, self.tokens = net, scans, tokens
-        self.streams: list[Stream] = []
+    def __init__(self, net: Net, scans: Sequence[Scan], block: int) -> None:
+        self.net, self.scans = net, scans
+        self.streams = [Stream(net, c, tokens // net.iterations * block) for c, tokens in enumerate(net.tokens)]
         self.times, self.gained = [0] * len(net.units), [0] * len(net.units)
         self.full: Sequence[int] = (0,) * len(net.channels)
         self.empty: Sequence[int] = self.full
         self.done = 0
 
-    def resize(self, block: int) -> None:
-        """Let the rows from here on be `block` iterations long; the first size is the largest."""
-        if not self.streams:
-            self.streams = [Stream(self.net, c, tokens * block) for c, tokens in enumerate(self.tokens)]
-        for stream, tokens in zip(self.streams, self.tokens, strict=True):
-            stream.row = tokens * block
-
-    def replay(self, repeats: Sequence[int]) -> bool:
-        """Carry the next row out with the run-to-block engine; return whether it came to its end."""
+    def replay(self, iterations: int) -> bool:
+        """Carry the next row out, so many iterations long, with the run-to-block engine; return whether it ended."""
+        for stream, tokens in zip(self.streams, self.net.tokens, strict=True):
+            stream.row = tokens // self.net.iterations * iterations
         ready = [deque(stream.carried.tolist()) for stream in self.streams]
         window = Window(list(self.times), ready, [deque(stream.credits().tolist()) for stream in self.streams])
-        blocking.run(self.net, window, repeats)
+        blocking.run(self.net, window, [u.repeat // self.net.iterations * iterations for u in self.net.units])
         if window.blocked:
             return False
         for channel, stream in enumerate(self.streams):
