@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sim.dram import Controller, Device
-from sim.dram.channel import Logged
 from sim.dram.hierarchy import Hierarchy
+from sim.dram.maintenance import Logged
 from sim.dram.schema import Constraint
 
 

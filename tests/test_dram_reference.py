@@ -21,7 +21,8 @@ def test_streams_equal_the_reference(case: str) -> None:
 @pytest.mark.parametrize("case", TRACED)
 def test_the_first_commands_equal_the_reference(case: str) -> None:
     expected = [row for row in rows("command_trace.csv") if row["case"] == case]
-    _, controller = run(CASES[case], log=True)
+    row = CASES[case] | {"n_req": str(min(500, int(CASES[case]["n_req"])))}  # later requests change nothing before
+    _, controller = run(row, log=True)
     names, tree = controller.parts[0].timing.names, controller.parts[0].tree
     for row, (clock, command, node, at, column) in zip(expected, controller.logs[0], strict=False):
         where = tree.numbers(tree.depth["Bank"], node)

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.dram.stream import Transfer
+from sim.dram.stream import Share
 
 READ: Final = 0
 WRITE: Final = 1
 CLOSED: Final = -1
 OPENING: Final = -2
 
-Request = tuple[int, int, int, int, int, Transfer, int, int]
-"""Number in order of arrival, bank, row, column, clock of arrival, transfer, burst, READ or WRITE."""
+Request = tuple[int, int, int, int, int, Share, int, int]
+"""Number in order of arrival, bank, row, column, clock of arrival, share, burst, READ or WRITE."""
 
 NUMBER: Final = 0
 BANK: Final = 1
 ROW: Final = 2
 COLUMN: Final = 3
 ARRIVAL: Final = 4
-TRANSFER: Final = 5
+SHARE: Final = 5
 BURST: Final = 6
 KIND: Final = 7
 

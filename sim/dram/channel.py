@@ -10,39 +10,30 @@ watermark. Nothing happens between two commands, so the clock jumps.
 from __future__ import annotations
 
 from collections import deque
-from typing import ClassVar
+from typing import Any
 
-from sim.dram.bank import ARRIVAL, BANK, BURST, CLOSED, COLUMN, KIND, NUMBER, READ, ROW, TRANSFER, WRITE, Banks, Request
-from sim.dram.counters import Counters
+from sim.dram.bank import ARRIVAL, BANK, BURST, COLUMN, KIND, NUMBER, READ, ROW, SHARE, WRITE, Request
 from sim.dram.device import Device
-from sim.dram.hierarchy import Hierarchy
+from sim.dram.maintenance import Logged, Maintained
 from sim.dram.stream import Stream
-from sim.dram.timing import NEVER, SHIFT, Timing
-from sim.dram.waits import Waits
-
-Logged = tuple[int, int, int, int, int]
-"""Clock, command, node of its scope, row, column."""
+from sim.dram.timing import NEVER, SHIFT
 
 Pick = tuple[int, Request | None, int]
 """Clock, request and slot of what comes next."""
 
 
-class Channel:
-    """One channel: its banks, queues, timing and what it counted."""
+def _relative(request: Request, since: int) -> tuple[int, ...]:
+    return request[BANK], request[ROW], request[COLUMN], request[ARRIVAL] - since, request[BURST], request[KIND]
 
-    opens_with: ClassVar[str] = "ACT"
+
+class Channel(Maintained):
+    """One channel: its banks, queues, timing and what it counted."""
 
     def __init__(self, device: Device, per_clock: int = 1, log: list[Logged] | None = None) -> None:
         """Make an idle channel that takes up to `per_clock` requests a clock; commands are appended to `log`."""
+        super().__init__(device, log)
         spec = device.spec
-        self.tree = Hierarchy(spec.levels, [1, *(device.counts[level] for level in spec.levels[1:])])
-        gaps = [(name, gap, spec.clocks(gap.latency)) for name, gap in spec.constraints.items()]
-        self.timing = Timing(self.tree, spec.commands, gaps)
-        self.banks = Banks(self.tree.banks)
-        self.counters = Counters()
-        self.clock = 0
         self.streams: deque[Stream] = deque()
-        self.log = log
         self._per_clock = per_clock
         self._room = (spec.read_queue, spec.write_queue)
         self._high, self._low = spec.write_high * spec.write_queue, spec.write_low * spec.write_queue
@@ -50,37 +41,29 @@ class Channel:
         self._arrived = 0
         self._buffered: set[int] = set()
         self._conflicts: set[int] = set()
-        self._commands = {name: i for i, name in enumerate(spec.commands)}
         self._latency = (device.read_latency, device.write_latency)
-        self._bind()
-        self.waits = Waits(device, self.tree, self.timing)
-        self._orders: deque[tuple[int, int]] = deque()
-        self._interval, self._refresh_command, self._refresh_next = 0, -1, 0
-        self.next_refresh = NEVER
-        self._prepare_refresh(device)
-        self._cap = spec.row_cap if spec.row_policy == "closed" else NEVER
-        self._accesses = [0] * self.tree.banks
-        self._capped: set[int] = set()
-
-    def _bind(self) -> None:
-        number, lookup = self._commands, self.timing.lookup
-        self._slot_commands = [number[name] for name in ("RD", "WR", self.opens_with, "PREpb")]
-        self._look = [each for command in self._slot_commands for each in lookup[command]]
+        self._look = [each for command in self._slot_commands for each in self.timing.lookup[command]]
         self._floor = [0] * len(self._look)
-
-    def _prepare_refresh(self, device: Device) -> None:
-        mode = device.spec.refresh
-        if mode == "off":
-            return
-        name, interval = ("REFab", "tREFI") if mode == "all_bank" else ("REFpb", "tREFIpb")
-        self._refresh_command = self._commands[name]
-        self._interval = self.next_refresh = device.timing(interval)
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits: no stream, no queue, no active request, no maintenance."""
         banks = self.banks
         return not (self.streams or banks.held[READ] or banks.held[WRITE] or banks.active or self._orders)
+
+    def state(self, since: int) -> tuple[Any, ...]:
+        """Return all that decides what comes next, with clocks counted from `since`: equal states go on equally."""
+        banks = self.banks
+        waiting = tuple(_relative(request, since) for kind in banks.waiting for bank in kind for request in bank)
+        active = tuple(_relative(request, since) for request in banks.active)
+        due = self.next_refresh - since if self._interval else None
+        streams = tuple(
+            (max(0, each.since - since), *(tuple(part[each.at :]) for part in each.parts())) for each in self.streams
+        )
+        return (
+            self.timing.state(since), tuple(banks.open_row), waiting, active, streams, self._serving, due,
+            tuple(self._orders), self._refresh_next, tuple(self._accesses), tuple(sorted(self._capped)),
+        )  # fmt: skip
 
     def advance(self, until: int) -> None:
         """Carry out all that happens up to and in clock `until`."""
@@ -134,7 +117,7 @@ class Channel:
             return False
         else:
             self.banks.enter((self._arrived, stream.banks[at], stream.rows[at], stream.columns[at], clock,
-                              stream.transfer, burst, int(kind)))  # fmt: skip
+                              stream.share, burst, int(kind)))  # fmt: skip
             self._arrived += 1
             if kind:
                 self._buffered.add(burst)
@@ -147,7 +130,7 @@ class Channel:
             self.counters.merged += 1
         else:
             self.counters.forwarded += 1
-        stream.transfer.serve(clock + 1)
+        stream.share.serve(clock + 1)
 
     def _issue_next(self, now: int, limit: int) -> bool:
         """Issue the command that comes first from `now` to `limit`; return whether there is one."""
@@ -233,7 +216,7 @@ class Channel:
         if self._cap != NEVER:
             command = self._count_access(bank, kind, clock)
         self._put(command, bank, clock, request)
-        request[TRANSFER].serve(clock + self._latency[kind])
+        request[SHARE].serve(clock + self._latency[kind])
         if kind:
             self.counters.writes += 1
         else:
@@ -265,12 +248,6 @@ class Channel:
         self.counters.precharges += 1
         self._put(self._slot_commands[3], bank, clock, request)
 
-    def _put(self, command: int, node: int, clock: int, request: Request | None = None) -> None:
-        self.timing.issue(command, node, clock)
-        if self.log is not None:
-            row, column = (request[ROW], request[COLUMN]) if request is not None else (-1, -1)
-            self.log.append((clock, command, node, row, column))
-
     def _count_row(self, request: Request, outcome: str) -> None:
         """Count the outcome of a request at its first command, and at no later one."""
         number = request[NUMBER]
@@ -279,79 +256,3 @@ class Channel:
                 self._conflicts.discard(number)
         else:
             setattr(self.counters, outcome, getattr(self.counters, outcome) + 1)
-
-    def _order_refresh(self) -> None:
-        """Put the refresh that is due in front of all that waits."""
-        command = self._refresh_command
-        nodes = self.tree.nodes[self.timing.scopes[command]]
-        if self.timing.scopes[command] == len(self.tree.levels) - 1:
-            self._orders.append((command, self._refresh_next))
-            self._refresh_next = (self._refresh_next + 1) % nodes
-        else:
-            self._orders.extend((command, node) for node in range(nodes))
-        self.next_refresh += self._interval
-
-    def _next_order(self) -> tuple[int, int, bool]:
-        """Return the command that the first order needs next, its node, and whether an active request holds it."""
-        command, node = self._orders[0]
-        banks = self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1)
-        if command == self._slot_commands[3]:
-            return command, node, bool(self.banks.active_in[node])
-        if all(self.banks.open_row[bank] == CLOSED for bank in banks):
-            return command, node, False
-        close = self._slot_commands[3] if len(banks) == 1 else self._commands["PREab"]
-        return close, node, any(self.banks.active_in[bank] for bank in banks)
-
-    def _order_clock(self, now: int) -> int:
-        command, node, held = self._next_order()
-        return NEVER if held else max(now, self.timing.when(command, node) >> SHIFT)
-
-    def _carry_out(self) -> None:
-        """Issue the next command of the first order."""
-        command, node, _ = self._next_order()
-        clock = self.clock
-        if command == self._refresh_command:
-            self.counters.refreshes += 1
-            self.waits.refresh(self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1))
-        else:
-            self._close_all(command, node, clock)
-        if command == self._orders[0][0]:
-            self._orders.popleft()
-        self._put(command, node, clock)
-
-    def _close_all(self, command: int, node: int, clock: int) -> None:
-        self.counters.precharges += 1
-        for bank in self.tree.inside(self.timing.scopes[command], node, len(self.tree.levels) - 1):
-            self.waits.close(bank, clock)
-            self.banks.close(bank)
-            self._reset(bank)
-
-    def _order_closing(self, now: int, limit: int) -> int:
-        """Order the precharge of rows that had their accesses; return up to where no other becomes due."""
-        for bank in sorted(self._capped):
-            clock = self.timing.when(self._slot_commands[3], bank) >> SHIFT
-            if clock <= now:
-                self._orders.append((self._slot_commands[3], bank))
-                self._capped.discard(bank)
-            else:
-                limit = min(limit, clock - 1)
-        return limit
-
-    def _count_access(self, bank: int, kind: int, clock: int) -> int:
-        """Return the command of an access under the closed policy: with auto-precharge once the row had its share."""
-        auto = self._commands["WRA" if kind else "RDA"]
-        held, due = self.banks.active_in[bank], self._accesses[bank] >= self._cap
-        if due and not held and self.timing.when(auto, bank) >> SHIFT <= clock:
-            self.banks.close(bank)
-            self.waits.close(bank, clock)
-            self._reset(bank)
-            self.counters.auto_precharges += 1
-            return auto
-        self._accesses[bank] += 1
-        if self._accesses[bank] == self._cap:
-            self._capped.add(bank)
-        return self._slot_commands[kind]
-
-    def _reset(self, bank: int) -> None:
-        self._accesses[bank] = 0
-        self._capped.discard(bank)

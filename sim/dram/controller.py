@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dram.address import places
-from sim.dram.channel import Logged
 from sim.dram.counters import Counters
 from sim.dram.device import Device
 from sim.dram.kinds import channel
-from sim.dram.stream import Stream, Transfer
+from sim.dram.maintenance import Logged
+from sim.dram.stream import Share, Stream, Transfer
 from sim.dram.timing import NEVER
 
 
@@ -33,14 +33,15 @@ class Controller:
         """Hand in requests at byte `addresses`, which arrive in order, none before clock `since`."""
         found = places(self.device, np.asarray(addresses, np.int64))
         flags = np.broadcast_to(np.asarray(writes, bool), found.burst.shape)
-        transfer = Transfer(len(found.burst))
+        shares = []
         for number, part in enumerate(self.parts):
             mine = slice(None) if self.device.channels == 1 else found.channel == number
             columns = (found.bank, found.row, found.column, found.burst, flags)
             banks, rows, column, bursts, writing = (each[mine].tolist() for each in columns)
+            shares.append(Share(len(banks)))
             if banks:
-                part.streams.append(Stream(transfer, banks, rows, column, bursts, writing, since))
-        return transfer
+                part.streams.append(Stream(shares[-1], banks, rows, column, bursts, writing, since))
+        return Transfer(tuple(shares))
 
     def advance(self, until: int) -> None:
         """Carry out all that happens up to and in clock `until`."""
@@ -50,10 +51,10 @@ class Controller:
     def finish(self, transfer: Transfer) -> int:
         """Go on until all requests of the transfer are served; return the clock of its last data.
 
-        Channels that have nothing to do for it stay where they are.
+        Each channel goes on until its share is served, and no further.
         """
-        for part in self.parts:
-            while not transfer.done and not part.idle:
+        for part, share in zip(self.parts, transfer.shares, strict=True):
+            while share.left:
                 part.step(NEVER)
         return transfer.last
 
@@ -66,5 +67,5 @@ class Controller:
         return total
 
     def state(self, since: int) -> tuple[Any, ...]:
-        """Return all that later requests can see, relative to clock `since`; equal states go on equally."""
-        return tuple(part.timing.state(since) for part in self.parts)
+        """Return all that decides what comes next, with clocks counted from `since`: equal states go on equally."""
+        return tuple(part.state(since) for part in self.parts)

@@ -8,9 +8,12 @@ pseudo-channel on the rising edge before it, an activation counting to the end o
 
 from __future__ import annotations
 
+from typing import Any
+
 from sim.dram.bank import ARRIVAL, BANK, KIND, NUMBER, Request
-from sim.dram.channel import Channel, Logged, Pick
+from sim.dram.channel import Channel, Pick
 from sim.dram.device import Device
+from sim.dram.maintenance import Logged
 from sim.dram.timing import NEVER, SHIFT
 
 
@@ -88,7 +91,12 @@ class HalfClockChannel(DualBusChannel):
         self._does = [command.does for command in spec.commands.values()]
         self._on_row_bus = [command.bus == "row" for command in spec.commands.values()]
         self._cycles = [command.cycles for command in spec.commands.values()]
-        self._pairs_at, self._pairs_with = NEVER, (-1, -1)
+        self._pairs_at, self._pairs_with = -1, (-1, -1)
+
+    def state(self, since: int) -> tuple[Any, ...]:
+        """Return the state of any channel, the edge that `since` is on, and what the next edge must not meet."""
+        pairs = (self._pairs_at - since, *self._pairs_with) if self._pairs_at > since else None
+        return *super().state(since), since & 1, pairs
 
     def _clock(self, slot: int, now: int) -> int:
         clock = super()._clock(slot, now)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sim.dram.channel import Channel, Logged
+from sim.dram.channel import Channel
 from sim.dram.device import Device
 from sim.dram.dual import DualBusChannel, HalfClockChannel
+from sim.dram.maintenance import Logged
 from sim.dram.split import SplitActivateChannel
 
 

@@ -7,11 +7,12 @@ preceded by CAS in the clock before (JESD209-5). Rules of Ramulator 2.1's LPDDR5
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sim.dram.bank import BANK, KIND, Request
-from sim.dram.channel import Channel, Logged, Pick
+from sim.dram.bank import BANK, KIND, ROW, Request
+from sim.dram.channel import Channel, Pick
 from sim.dram.device import Device
+from sim.dram.maintenance import Logged
 
 
 class SplitActivateChannel(Channel):
@@ -28,6 +29,12 @@ class SplitActivateChannel(Channel):
         self._wakened: tuple[Request, int] | None = None
         self._second = self._commands["ACT2"]
         self._wake = (self._commands["CAS_RD"], self._commands["CAS_WR"])
+
+    def state(self, since: int) -> tuple[Any, ...]:
+        """Return the state of any channel, the rows that are opening, and whether the data clock is awake."""
+        opening = tuple((due - since, request[BANK], request[ROW]) for due, request in self._opening)
+        waiting = None if self._wakened is None else self._wakened[1]
+        return *super().state(since), opening, max(0, self._awake_until - since), waiting
 
     @property
     def idle(self) -> bool:

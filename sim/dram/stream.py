@@ -6,17 +6,12 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Transfer:
-    """Requests that belong together, over all channels; ends are the clocks of their first and last data."""
+class Share:
+    """The requests of a transfer that one channel serves; ends are the clocks of their first and last data."""
 
     left: int
     first: int | None = None
     last: int = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether every request is served (its data may still be on their way: see `last`)."""
-        return self.left == 0
 
     def serve(self, clock: int) -> None:
         """Take it that one request's data are there at `clock`."""
@@ -27,11 +22,38 @@ class Transfer:
             self.first = clock
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """Requests that belong together, with the share of each channel in them."""
+
+    shares: tuple[Share, ...]
+
+    @property
+    def left(self) -> int:
+        """How many requests are not served yet."""
+        return sum(share.left for share in self.shares)
+
+    @property
+    def done(self) -> bool:
+        """Whether every request is served (its data may still be on their way: see `last`)."""
+        return not any(share.left for share in self.shares)
+
+    @property
+    def first(self) -> int | None:
+        """The clock of the first data so far, None where there are none."""
+        return min((share.first for share in self.shares if share.first is not None), default=None)
+
+    @property
+    def last(self) -> int:
+        """The clock of the last data so far."""
+        return max(share.last for share in self.shares)
+
+
 @dataclass(slots=True)
 class Stream:
-    """The part of a transfer that goes to one channel, in order; `since`: the clock before which none arrives."""
+    """The requests of a share, in order; `since`: the clock before which none arrives."""
 
-    transfer: Transfer
+    share: Share
     banks: list[int]
     rows: list[int]
     columns: list[int]
@@ -39,3 +61,7 @@ class Stream:
     writes: list[bool]
     since: int
     at: int = field(default=0)
+
+    def parts(self) -> tuple[list[int], list[int], list[int], list[int], list[bool]]:
+        """Return bank, row, column and burst of every request, and whether it is a write."""
+        return self.banks, self.rows, self.columns, self.bursts, self.writes

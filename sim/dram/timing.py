@@ -75,7 +75,11 @@ class Timing:
     def state(self, since: int) -> tuple[Any, ...]:
         """Return all that later commands can see, as clocks after `since`; what lies behind is left out."""
         ready = tuple(max(0, (value >> SHIFT) - since) for value in self.ready)
-        return ready, tuple(tuple(clock - since for clock in history) for history in self._history.values())
+        longest = max((gap >> SHIFT for all_of in self.windows for node in all_of for _, _, updates in node
+                       for _, gap in updates), default=0)  # fmt: skip
+        return ready, tuple(
+            tuple(max(-longest, clock - since) for clock in _filled(history)) for history in self._history.values()
+        )
 
     def _classify(self) -> tuple[int, ...]:
         seen: dict[tuple[Any, ...], int] = {}
@@ -133,6 +137,11 @@ class Timing:
         places = [start + other for (k, level), start in self._places.items() if k == kind
                   for other in self._related(scope, node, level)]  # fmt: skip
         return itemgetter(*(places if len(places) > 1 else [0, 0, *places]))  # of one alone, it returns no tuple
+
+
+def _filled(history: deque[int]) -> list[int]:
+    """Return the last clocks of a command, as many as are kept; such as never were lie far back."""
+    return [-NEVER] * ((history.maxlen or 0) - len(history)) + [*history]
 
 
 Rule = tuple[int, int, int, int, int, bool, int]
