@@ -19,7 +19,7 @@ LAYERS = [
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout",
     "energy result area",
-    "mapper accounting notes simulate",
+    "mapper accounting notes simulate generation",
     "importers plot report rtl validate sweep",
     "cli commands __main__ __init__",
 ]
