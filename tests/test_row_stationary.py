@@ -15,13 +15,14 @@ from sim.dataflows.row_stationary import pass_interval, pass_timing
 from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
 from sim.execute import execute
-from sim.execute.passes import PassChip
+from sim.execute.passes import PassGeometry
 from sim.frontend import Stage
 from sim.kernel import Axis, Contraction
+from sim.layout import Geometry, Placement
 from sim.mapper import search
 from sim.op import random_integers
 from sim.passes import Passes, Planes, check, cuts, most_sets, sizes, slots
-from sim.plan import Compute, PassWork, steps, totals
+from sim.plan import Compute, Load, PassWork, Store, steps, totals
 from sim.planner import plan_passes
 from sim.reference import PassBlock, gemm, run_passes
 from sim.simulate import run
@@ -140,10 +141,28 @@ def test_the_plan_computes_the_product_within_the_buffer_it_asks_for(data):
     assert all(step.work.used <= step.work.slots for step, _ in steps(plan.body) if isinstance(step, Compute))
 
 
-def grid_blocks(plan, arch):
+@law(st.data(), st.sampled_from(("row_major", "channel_last")), quick=30, full=600)
+def test_transfers_of_passes_touch_the_bytes_that_they_move_and_outputs_lie_apart(data, layout):
+    kernel, array = data.draw(contractions()), data.draw(arrays())
+    passes = data.draw(mappings(kernel, array))
+    arch = chip(array, Planes(kernel), passes)
+    stage = Stage(plan_passes(kernel, passes, arch, "array"), 0)
+    layouts = dict.fromkeys(("weight", "input", "output"), layout)
+    placement = Placement(Geometry(1, 1 << 40, layouts, {}, arch.precision), [stage])
+    moved = [(s, placement.stream(0, stage, s, at)) for s, at in walk(stage.plan.body) if isinstance(s, Load | Store)]
+    assert all(step.bytes == stream.size == np.unique(stream).size for step, stream in moved)
+    stored = np.concatenate([stream for step, stream in moved if isinstance(step, Store)])
+    assert stored.size == np.unique(stored).size == kernel.output_elements
+    read = {o: {a for s, stream in moved if isinstance(s, Load) and s.operand == o for a in stream.tolist()}
+            for o in ("weight", "input")}  # fmt: skip
+    assert len(read["weight"]) == kernel.right_elements
+    assert len(read["input"]) == kernel.input_elements
+
+
+def grid_blocks(plan):
     """Return the operands of every pass of a plan of ones, in order, in the shape that the plan says."""
     kernel = plan.kernel
-    carried = PassChip(plan, np.ones(kernel.input_shape, int), np.ones((1, kernel.k, kernel.n), int), arch)
+    carried = PassGeometry(kernel, plan.mapping)
     axes = carried.planes.axes
     for step, at in walk(plan.body):
         if isinstance(step, Compute):
@@ -167,7 +186,7 @@ def test_the_engine_takes_the_cycles_of_the_grid_for_a_whole_layer(data):
     arch = chip(array)
     plan = plan_passes(kernel, data.draw(mappings(kernel, array)), arch, "array")
     assume(sum(times for step, times in steps(plan.body) if isinstance(step, Compute)) <= 40)
-    works, found = zip(*grid_blocks(plan, arch), strict=True)
+    works, found = zip(*grid_blocks(plan), strict=True)
     assert [block.shape for block in found] == [work.shape for work in works]
     assert Engine(arch).run([Stage(plan, 0)]).cycles == run_passes(array, found).cycles
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.execute.geometry import input_region
+from sim.execute.passes import PassGeometry
 from sim.kernel import Contraction
 from sim.layout.streams import Dims, Index
 from sim.plan import Extent, Load, Store
@@ -40,6 +41,8 @@ class View:
     layouts: Mapping[str, str]
     bits: Mapping[str, float]
     burst: int
+    passes: PassGeometry | None = None
+    """Where the boxes are of an array that works in passes."""
 
     def block(self, operand: str) -> int:
         """Return the channels of a block in the tiled layout: as many as a burst holds."""
@@ -65,7 +68,7 @@ def _span(start: int, size: int) -> Index:
 def _input(view: View, extent: Extent, at: Mapping[str, int]) -> Region:
     kernel = view.kernel
     m, k = range(at["m"], at["m"] + extent[1]), range(at["k"], at["k"] + extent[3])
-    images, channels, *coordinates = input_region(kernel, m, k)
+    images, channels, *coordinates = view.passes.inputs(at) if view.passes else input_region(kernel, m, k)
     space = [(axis.size, index) for axis, index in zip(kernel.axes, coordinates, strict=True)]
     group = (kernel.groups, _span(at["g"], extent[0]))
     return _activation(view, "input", (kernel.batch, images), group, (kernel.channels, channels), space)
@@ -77,7 +80,11 @@ def _output(view: View, extent: Extent, at: Mapping[str, int]) -> Region:
     inside = rows % kernel.positions if images.size == 1 else np.arange(kernel.positions)
     group = (kernel.groups, _span(at["g"], extent[0]))
     channel = (kernel.n, _span(at["n"], extent[2]))
-    return _activation(view, "output", (kernel.batch, images), group, channel, [(kernel.positions, inside)])
+    space = [(kernel.positions, inside)]
+    if view.passes:
+        images, *outs = view.passes.outputs(at)
+        space = [(axis.out, index) for axis, index in zip(kernel.axes, outs, strict=True)]
+    return _activation(view, "output", (kernel.batch, images), group, channel, space)
 
 
 def _activation(
@@ -99,6 +106,7 @@ def _activation(
 def _weight(view: View, extent: Extent, at: Mapping[str, int]) -> Region:
     kernel, bits = view.kernel, view.bits["weight"]
     g, n, k = _span(at["g"], extent[0]), _span(at["n"], extent[2]), _span(at["k"], extent[3])
+    k = view.passes.k(at) if view.passes else k
     layout = view.layouts["weight"]
     if layout == "tiled":
         return _packed(kernel.n * kernel.k, (g, n, k), (at["n"] * kernel.k, at["k"]), bits)

@@ -11,11 +11,13 @@ import numpy as np
 
 from sim.arch import Precision
 from sim.errors import CapacityError
+from sim.execute.passes import PassGeometry
 from sim.formats import BITS
 from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
 from sim.layout.boxes import View, regions
 from sim.layout.streams import Index, bursts, segments
+from sim.passes import Passes
 from sim.plan import Load, Loop, Node, Plan, Store
 
 PAGE = 4096
@@ -61,7 +63,9 @@ class Placement:
         kernel = stage.plan.kernel
         if isinstance(kernel, VectorWork):
             return self._chunk(index, stage, kernel, step, at["m"])
-        view = View(kernel, self._layouts(stage), _Bits(self.geometry), self.geometry.burst)
+        mapping = stage.plan.mapping
+        passes = PassGeometry(kernel, mapping) if isinstance(mapping, Passes) else None
+        view = View(kernel, self._layouts(stage), _Bits(self.geometry), self.geometry.burst, passes)
         region = regions(view, step, at)
         if not all(box.size for _, box in region.dims):
             return np.zeros(0, np.int64)
