@@ -144,8 +144,9 @@ def test_a_stuck_circuit_is_told() -> None:
 
 @pytest.mark.parametrize(("settings", "message"), [
     (["convention=scalesim"], "convention: 'scalesim' counts by formula and has no circuit; --set convention=rtl"),
-    (["precision.input=fp16"],
-     "precision.input: the circuits compute in integers, not fp16; --set precision.input=int8"),
+    (["precision.input=fp16", "precision.partial_sum=fp32"],
+     "precision.input: the circuits compute in integers, not fp16; --set precision.input=int8\n"
+     "precision.partial_sum: the circuits compute in integers, not fp32; --set precision.partial_sum=int32"),
     (["count=2", "link={bandwidth: 64 B/cycle}"],
      "units.array.count: a circuit is one array, not 2; --set count=1"),
 ])  # fmt: skip

@@ -47,11 +47,14 @@ class Machine:
 
 def widths_of(array: Systolic, precision: Precision) -> Widths:
     """Return the bits on the ports of `array`; ConfigError where an operand is no integer."""
-    formats = {operand: getattr(precision, operand) for operand in ("input", "weight", "partial_sum")}
+    usual = {"input": "int8", "weight": "int8", "partial_sum": "int32"}
     wrong = [
-        Problem(f"the circuits compute in integers, not {name}; --set {key}=int8", key=key)
-        for key, name in ((f"precision.{operand}", name) for operand, name in formats.items())
-        if not name.startswith("int")
+        Problem(
+            f"the circuits compute in integers, not {getattr(precision, operand)}; --set precision.{operand}={name}",
+            key=f"precision.{operand}",
+        )
+        for operand, name in usual.items()
+        if not getattr(precision, operand).startswith("int")
     ]
     if wrong:
         raise ConfigError(*wrong)
