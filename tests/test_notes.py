@@ -23,7 +23,7 @@ KNOBS: dict[str, st.SearchStrategy[Any]] = {
     "pe_pipeline": st.integers(1, 3),
     "weight_buffers": st.sampled_from([1, 2]),
     "swap": st.sampled_from(["wave", "global"]),
-    "drain": st.sampled_from(["serial", "overlap"]),
+    "drain": st.sampled_from(["serial", "overlap", "stream"]),
     "convention": st.sampled_from(["rtl", "scalesim"]),
 }
 

@@ -124,7 +124,7 @@ def arrays(draw: st.DrawFn) -> Systolic:
         pe_pipeline=draw(st.integers(1, 3)),
         weight_buffers=draw(st.sampled_from([1, 2])),
         swap=draw(st.sampled_from(["wave", "global"])),
-        drain=draw(st.sampled_from(["serial", "overlap"])),
+        drain=draw(st.sampled_from(["serial", "overlap", "stream"])),
     )
 
 

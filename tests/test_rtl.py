@@ -31,6 +31,7 @@ MODES = [
     {"dataflow": "ws", "weight_buffers": 2, "swap": "global"},
     {"dataflow": "os", "drain": "serial"},
     {"dataflow": "os", "drain": "overlap"},
+    {"dataflow": "os", "drain": "stream"},
 ]
 needs_verilog = pytest.mark.skipif(
     not any(map(shutil.which, PROGRAMS.values())) or importlib.util.find_spec("cocotb_tools") is None,
@@ -63,7 +64,7 @@ def knobbed(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
         "dataflow": draw(st.sampled_from(("ws", "is", "os"))), "sram_read_latency": draw(st.integers(0, 3)),
         "output_register": draw(st.integers(0, 3)), "pe_pipeline": draw(st.integers(1, 4)),
         "weight_buffers": draw(st.integers(1, 2)), "swap": draw(st.sampled_from(("wave", "global"))),
-        "drain": draw(st.sampled_from(("serial", "overlap"))),
+        "drain": draw(st.sampled_from(("serial", "overlap", "stream"))),
     }  # fmt: skip
     size = st.integers(1, 13)
     return f"gemm:{draw(size)}x{draw(size)}x{draw(size)}", knobs

@@ -8,6 +8,10 @@ row a cycle, R cycles.
 `drain: serial`: the next fold starts when the last row is out, K + 2R + C cycles a fold.
 `drain: overlap`: the next fold starts as its predecessor's results are copied, K + R + C - 1 cycles a
 fold, and the drain is hidden (R cycles always fit behind it).
+`drain: stream`: folds follow each other without a gap, K cycles a fold, F·K + R + 2C - 2 + LM + LA in all with one
+register for the SRAM read and one for the result, LM + LA the pipeline of multiplier and adder (`pe_pipeline`).
+A PE hands its sum over as its last product arrives, and array rows leave along the columns, which takes C cycles;
+a fold of fewer steps is padded to C.
 """
 
 from __future__ import annotations
@@ -33,6 +37,10 @@ class OutputStationary(Dataflow):
             # SCALE-Sim v3, output stationary: a fold takes K + R + C - 2, folds in turn.
             tail = stream + rows + cols - 2
             return FoldTiming(0, stream, tail, tail, tail)
+        if array.drain == "stream":
+            steps = max(stream, cols)
+            pipes = array.sram_read_latency + array.pe_pipeline + array.output_register
+            return FoldTiming(0, stream, 0, steps, steps + rows + 2 * cols + pipes - 4)
         copied = stream + rows + cols + array.sram_read_latency + array.pe_pipeline - 3
         tail = copied + rows + array.output_register
         return FoldTiming(0, stream, 0, copied if array.drain == "overlap" else tail, tail)

@@ -5,8 +5,8 @@ engine uses, and the source of animations. Nothing in it knows a formula for a c
 follows from registers, from marks that travel with the operands, and from counters in the controllers.
 
 Reading order: `registers` (what the hardware is made of), `grid` (memories, exit, clock), `stationary` (`ws`
-and `is`), `output` (`os`), `run` (folds and matrix products), `records` (what comes out). `row_stationary` (`rs`:
-PE sets, their buses and passes) stands alone.
+and `is`), `output` and `drains` (`os`), `run` (folds and matrix products), `records` (what
+comes out). `row_stationary` (`rs`: PE sets, their buses and passes) stands alone.
 """
 
 from sim.reference.records import Fold, FoldEdges, Product, Run, Snapshot

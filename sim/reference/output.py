@@ -20,9 +20,13 @@ The controller reacts to marks and counters only:
 - one edge after the far corner has added the product that carries the last mark, all accumulators are copied to
   the drain registers and cleared; a product that arrives at that very edge starts the next sum;
 - the array row nearest the exit leaves first; all rows of the physical array leave;
-- `drain: serial`: a stream begins once the last row of the fold before is out;
+- `drain: serial`: all sums drain at once, downwards; a stream begins once the last row of the fold before is out;
 - `drain: overlap`: it begins at the edge of the copy. The drain registers are free again before the next one:
-  the far corner lies rows - 1 edges behind PE (0, 0), and the copy one edge behind that.
+  the far corner lies rows - 1 edges behind PE (0, 0), and the copy one edge behind that;
+- `drain: stream`: the next fold follows at once. A PE hands its sum to a register of its own as the product that
+  carries the last mark is added; once the last PE of an array row has, the row moves into its drain registers and
+  shifts right, one column an edge, the last column first. These are free again for the next fold as long as it
+  takes at least as many steps as there are columns: shorter ones are padded with steps of zeros.
 """
 
 from __future__ import annotations
@@ -33,9 +37,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sim.arch import Systolic
-from sim.reference.grid import GRIDS, Exit, Grid, Reader, stream
+from sim.reference.drains import Copied, Streamed
+from sim.reference.grid import GRIDS, Grid, Reader, stream
 from sim.reference.records import Fold, FoldEdges, Snapshot
-from sim.reference.registers import FIRST, LAST, USEFUL, VALID, Array, Pipeline, Skew, Words, value_of
+from sim.reference.registers import USEFUL, Array, Pipeline, Skew, Words, value_of
 
 
 @GRIDS.register("os")
@@ -54,45 +59,31 @@ class OutputStationary(Grid):
         self.inputs, self.weights = Words.blank(self.shape, dtype), Words.blank(self.shape, dtype)
         self.multiplier = Pipeline(array.pe_pipeline - 1, Words.blank(self.shape, dtype))
         self.sums = np.zeros(self.shape, dtype)
-        self.drain = Words.blank(self.shape, dtype)
-        self.no_row = Words.blank(cols, dtype)
-        self.exit = Exit(array.output_register, rows * len(folds), cols, dtype)
-        self.copy_due = False
-        self.copied = 0
+        self.drain = (Streamed if array.drain == "stream" else Copied)(array, len(folds), dtype)
+        self.exit = self.drain.exit
 
     def step(self, edge: int) -> None:
         """Clock everything once: decide, move the operands, multiply, drain, add, let out."""
-        self.copied += self.copy_due
-        self.accepted = self.reader.read(edge, self._may_stream())
+        self.accepted = self.reader.read(edge, self.drain.may_stream(self.reader.started))
         inputs, weights = self.sram.push(self.accepted or self.nothing)
         self.inputs.push(self.input_skew.push(inputs), axis=1)
         self.weights.push(self.weight_skew.push(weights), axis=0)
         self.useful = (self.inputs.tag & self.weights.tag & USEFUL).astype(bool)
         product = Words(self.inputs.value * self.weights.value, self.inputs.tag.copy())
-        ready = self.multiplier.push(product)
-        self._move_drain()
-        self.sums += ready.value
-        self.copy_due = bool(ready.tag[-1, -1] & LAST)
-        self.exit.push(edge, Words(self.drain.value[-1].copy(), self.drain.tag[-1].copy()))
-
-    def _may_stream(self) -> bool:
-        """Whether the fold before has left the accumulators, or with a serial drain the array."""
-        gone = self.copied if self.array.drain == "overlap" else self.exit.finished
-        return self.reader.started == gone
-
-    def _move_drain(self) -> None:
-        if not self.copy_due:
-            self.drain.push(self.no_row, axis=0)
-            return
-        self.drain.value[:], self.drain.tag[:] = self.sums, VALID
-        self.drain.tag[-1] |= FIRST
-        self.drain.tag[0] |= LAST
-        self.sums[:] = 0
+        self.drain.take(edge, self.multiplier.push(product), self.sums)
 
     def _steps(self, fold: Fold) -> Iterator[tuple[Words, Words]]:
         """Yield, for each step of the reduction, the words for the rows and for the columns."""
         rows, cols = self.shape
-        return zip(stream(fold.inputs.T, rows, self.dtype), stream(fold.weights, cols, self.dtype), strict=True)
+        steps = len(fold.weights)
+        padding = np.zeros((max(0, cols - steps) if self.array.drain == "stream" else 0, 1), self.dtype)
+        inputs, weights = (np.concatenate([b, np.broadcast_to(padding, (len(padding), b.shape[1]))])
+                           for b in (fold.inputs.T, fold.weights))  # fmt: skip
+        words = zip(stream(inputs, rows, self.dtype), stream(weights, cols, self.dtype), strict=True)
+        for step, (left, right) in enumerate(words):
+            if step >= steps:
+                left.tag &= ~USEFUL
+            yield left, right
 
     def snapshot(self, edge: int) -> Snapshot:
         """Return copies of all registers, just after `edge`."""
@@ -103,7 +94,7 @@ class OutputStationary(Grid):
             weights=self.weights.value.copy(),
             shadow=None,
             sums=self.sums.copy(),
-            drain=self.drain.value.copy(),
+            drain=self.drain.registers.value.copy(),
             useful=self.useful,
             accepted=value_of(inputs),
             accepted_weights=value_of(weights),
@@ -113,8 +104,8 @@ class OutputStationary(Grid):
 
     def outputs(self) -> Iterator[Array]:
         """Yield the product of each fold, (used rows, used columns)."""
-        for fold, rows in zip(self.folds, np.split(self.exit.memory, len(self.folds)), strict=True):
-            yield rows[::-1][: len(fold.inputs), : fold.weights.shape[1]]
+        for fold, block in zip(self.folds, self.drain.outputs(len(self.folds)), strict=True):
+            yield block[: len(fold.inputs), : fold.weights.shape[1]]
 
     def edges(self) -> Iterator[FoldEdges]:
         """Yield the times of each fold."""

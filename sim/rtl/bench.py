@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.errors import TiletickError
 from sim.rtl.machine import Machine
+from sim.rtl.ports import exits
 
 Matrix = NDArray[Any]
 
@@ -109,7 +110,7 @@ def simulate(machine: Machine, folds: Sequence[Fold]) -> Observed:
     given = words(machine, folds)
     circuit = pyrtl.FastSimulation(tracer=None, block=machine.block)
     bits, quiet_at_most = machine.widths.sum, patience(machine)
-    seen = Observed([[] for _ in range(machine.array.cols)])
+    seen = Observed([[] for _ in range(exits(machine.array))])
     load = step = edge = moved = 0
     while len(seen.ends) < len(folds):
         circuit.step(_offer(machine, given, load, step))
@@ -140,11 +141,15 @@ def _offer(machine: Machine, given: Words, load: int, step: int) -> dict[str, in
 
 
 def outputs(machine: Machine, folds: Sequence[Fold], seen: Observed) -> list[Matrix]:
-    """Return what each fold put out, (rows, columns of the array); `os` drains its bottom row first."""
-    lengths = [len(fold.rows) if machine.loads else machine.array.rows for fold in folds]
+    """Return what each fold put out, (rows, columns of the array); `os` drains the last of them first."""
+    by_rows = not machine.loads and machine.array.drain == "stream"
+    drained = machine.array.cols if by_rows else machine.array.rows
+    lengths = [len(fold.rows) if machine.loads else drained for fold in folds]
     if any(len(words) != sum(lengths) for words in seen.columns):
         counts = sorted({len(words) for words in seen.columns})
         raise TiletickError(f"the circuit put out {counts} words a column where {sum(lengths)} were due")
     table = np.array(seen.columns, dtype=object).T.astype(np.int64)
     parts = np.split(table, np.cumsum(lengths)[:-1])
-    return parts if machine.loads else [part[::-1] for part in parts]
+    if machine.loads:
+        return parts
+    return [part[::-1].T if by_rows else part[::-1] for part in parts]

@@ -16,6 +16,7 @@ from sim.errors import ConfigError, Problem, TiletickError
 from sim.rtl.bench import Fold, Observed, patience, words
 from sim.rtl.exchange import ANSWER, BENCH, FOLDER, TASK
 from sim.rtl.machine import Machine
+from sim.rtl.ports import exits
 
 PROGRAMS = {"icarus": "iverilog", "verilator": "verilator"}
 """Simulators by the name that cocotb has for them, to the program that must be there."""
@@ -76,7 +77,7 @@ def _observed(machine: Machine, source: Path, answer: Path) -> Observed:
     data = json.loads(answer.read_text(encoding="utf-8"))
     if data["problem"]:
         raise TiletickError(f"{source}: {data['problem']}")
-    seen = Observed([[] for _ in range(machine.array.cols)], data["first_accepted"])
+    seen = Observed([[] for _ in range(exits(machine.array))], data["first_accepted"])
     for edge, valid, word, last in data["outputs"]:
         seen.take(edge, valid, word, last, machine.widths.sum)
     return seen

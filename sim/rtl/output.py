@@ -10,12 +10,16 @@ from __future__ import annotations
 from pyrtl import Const, Register, WireVector, select
 
 from sim.arch import Systolic
+from sim.rtl import streamed
 from sim.rtl.parts import add, along, delay, lanes, product, skew
 from sim.rtl.ports import Ports
 
 
 def build(array: Systolic, ports: Ports) -> None:
     """Connect `ports` to an output-stationary array with the knobs of `array`, in the working block."""
+    if array.drain == "stream":
+        streamed.build(array, ports)
+        return
     copy, drained = WireVector(1, "copy"), WireVector(1, "drained")
     step, last = _handshake(array, ports, copy, drained)
     latency = array.sram_read_latency

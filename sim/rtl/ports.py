@@ -5,8 +5,8 @@
     stream_valid, stream_ready, stream_last   last: the last step of a fold
     stream_rows                            a word a row: inputs (ws, os), weights (is)
     stream_cols                            a word a column: weights (os alone)
-    out_valid, out_data                    a bit and a partial sum a column; columns leave skewed (ws, is)
-    out_last                               the last column leaves the last output of a fold
+    out_valid, out_data                    a bit and a sum a column (os with drain: stream: a row, last column first)
+    out_last                               the last output of a fold leaves
 
 A word is accepted at a rising edge at which valid and ready are both 1; ready never depends on valid.
 """
@@ -31,6 +31,11 @@ class Widths:
     sum: int
 
 
+def exits(array: Systolic) -> int:
+    """Return the words that may leave the array at an edge: one a column, or one a row where sums leave so."""
+    return array.rows if array.dataflow == "os" and array.drain == "stream" else array.cols
+
+
 class Ports:
     """The ports of one array in the working block; its circuit connects the outputs."""
 
@@ -44,8 +49,8 @@ class Ports:
         else:
             self.load_valid, self.load_ready = Input(1, "load_valid"), Output(1, "load_ready")
             self.load_data = Input(array.cols * widths.column, "load_data")
-        self.out_valid, self.out_last = Output(array.cols, "out_valid"), Output(1, "out_last")
-        self.out_data = Output(array.cols * widths.sum, "out_data")
+        self.out_valid, self.out_last = Output(exits(array), "out_valid"), Output(1, "out_last")
+        self.out_data = Output(exits(array) * widths.sum, "out_data")
 
     def leave(self, words: Sequence[WireVector], valid: Sequence[WireVector], last: WireVector) -> None:
         """Connect the outputs: a word and a valid bit a column, and the mark of the fold's end."""

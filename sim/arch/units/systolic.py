@@ -52,7 +52,9 @@ class Systolic(Unit):
     pe_pipeline: Count = Field(1, description="cycles of one multiply-accumulate; 1 is a single-cycle PE")
     weight_buffers: Literal[1, 2] = Field(1, description="weight registers a PE (ws, is); 2 loads behind compute")
     swap: Literal["wave", "global"] = Field("wave", description="how two weight registers exchange roles")
-    drain: Literal["serial", "overlap"] = Field("serial", description="os: folds start behind the drain, or beside it")
+    drain: Literal["serial", "overlap", "stream"] = Field(
+        "serial", description="os: folds start behind the drain, beside it, or without a gap"
+    )
     convention: Literal["rtl", "scalesim"] = Field("rtl", description="how cycles of a fold are counted")
     scratchpads: Scratchpads = Field(Scratchpads(), description="words that a PE holds (rs)")
     buses: Buses = Field(Buses(), description="words a cycle between buffers and PEs (rs)")

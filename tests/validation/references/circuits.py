@@ -15,6 +15,7 @@ MODES = (
     {"dataflow": "is", "weight_buffers": 2, "swap": "wave"},
     {"dataflow": "os", "drain": "serial"},
     {"dataflow": "os", "drain": "overlap"},
+    {"dataflow": "os", "drain": "stream"},
 )
 
 
