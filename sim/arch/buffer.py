@@ -15,7 +15,7 @@ class Buffer(Strict):
 
     capacity: Size = Field(description="bytes it holds")
     holds: Annotated[list[Operand], Field(min_length=1, description="operands that it holds; it is the only one to")]
-    bandwidth: Rate | None = Field(None, description="bytes a cycle through each port, shared by all who use it; none: no limit")
+    bandwidth: Rate | None = Field(None, description="bytes a cycle through each port, for all users; none: no limit")
     ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
     buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
     keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
