@@ -1,8 +1,9 @@
 """The banks of a channel and the requests that wait for them: what each bank could do next.
 
 A request that waits is a tuple, since millions pass through; READ and WRITE have queues of their own. A slot is a
-kind of command and a bank: COLUMN (hit), ACTIVATE (the bank is closed) or PRECHARGE (another row is open); in each
-slot stands the oldest request that wants it, so that a scheduler looks at banks and not at requests.
+kind of command and a bank: an access that hits the open row, an activation where the bank is closed, a precharge where
+another row is open; in each slot stands the oldest request that wants it, so that a scheduler looks at banks and not
+at requests. Hits need the column commands of a bank, the others (`misses`) its row commands.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Banks:
             [[] for _ in range(banks)], [[] for _ in range(banks)],
         )  # fmt: skip
         self.held = [0, 0]
-        self.slots: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
+        self.hits: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
+        self.misses: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
         self.active: list[Request] = []
         self.active_in = [0] * banks
         self.column_slot = (0, banks)
@@ -52,19 +54,16 @@ class Banks:
         self.held[kind] += 1
         at = self.open_row[bank]
         if at == row:
-            slot = self.column_slot[kind] + bank
+            self.hits[kind].setdefault(self.column_slot[kind] + bank, request)
         elif at == CLOSED:
-            slot = self.activate_slot + bank
-        elif self.active_in[bank]:
-            return  # its row stays, or is still opening
-        else:
-            slot = self.precharge_slot + bank
-        self.slots[kind].setdefault(slot, request)
+            self.misses[kind].setdefault(self.activate_slot + bank, request)
+        elif not self.active_in[bank]:  # else its row stays, or is still opening
+            self.misses[kind].setdefault(self.precharge_slot + bank, request)
 
     def leave(self, request: Request) -> None:
         """Take out a request that hit its open row."""
         bank, kind = request[BANK], request[KIND]
-        queue, slots = self.waiting[kind][bank], self.slots[kind]
+        queue, slots = self.waiting[kind][bank], self.hits[kind]
         queue.remove(request)
         self.held[kind] -= 1
         slot = self.column_slot[kind] + bank
@@ -89,8 +88,8 @@ class Banks:
         self.held[kind] -= 1
         self.active_in[bank] += 1
         self.open_row[bank] = OPENING
-        self.slots[READ].pop(self.activate_slot + bank, None)
-        self.slots[WRITE].pop(self.activate_slot + bank, None)
+        self.misses[READ].pop(self.activate_slot + bank, None)
+        self.misses[WRITE].pop(self.activate_slot + bank, None)
 
     def open(self, request: Request) -> None:
         """Take it that the row of a request is open."""
@@ -105,24 +104,24 @@ class Banks:
 
     def _sort(self, bank: int) -> None:
         for kind in (READ, WRITE):
-            slots, queue = self.slots[kind], self.waiting[kind][bank]
-            column = self.column_slot[kind] + bank
-            slots.pop(column, None)
-            slots.pop(self.activate_slot + bank, None)
-            slots.pop(self.precharge_slot + bank, None)
+            misses, queue = self.misses[kind], self.waiting[kind][bank]
+            self.hits[kind].pop(self.column_slot[kind] + bank, None)
+            misses.pop(self.activate_slot + bank, None)
+            misses.pop(self.precharge_slot + bank, None)
             if queue:
-                self._fill(slots, queue, bank, column)
+                self._fill(kind, queue, bank)
 
-    def _fill(self, slots: dict[int, Request], queue: list[Request], bank: int, column: int) -> None:
+    def _fill(self, kind: int, queue: list[Request], bank: int) -> None:
         at = self.open_row[bank]
         if at == CLOSED:
-            slots[self.activate_slot + bank] = queue[0]
+            self.misses[kind][self.activate_slot + bank] = queue[0]
             return
-        hit = next((request for request in queue if request[ROW] == at), None)
-        if hit is not None:
-            slots[column] = hit
+        for request in queue:
+            if request[ROW] == at:
+                self.hits[kind][self.column_slot[kind] + bank] = request
+                break
         if not self.active_in[bank]:
-            miss = next((request for request in queue if request[ROW] != at), None)
-            if miss is not None:
-                slots[self.precharge_slot + bank] = miss
-
+            for request in queue:
+                if request[ROW] != at:
+                    self.misses[kind][self.precharge_slot + bank] = request
+                    break

@@ -86,6 +86,20 @@ class Channel(Maintained):
     def _take(self, clock: int) -> int:
         """Let requests into the queues at `clock`; return the next clock at which more could come."""
         streams = self.streams
+        if len(streams) > 1:
+            return self._take_in_turn(clock)
+        stream = streams[0]
+        for _ in range(self._per_clock):
+            if stream.since > clock or not self._enter(stream, clock):
+                break
+            if stream.at == len(stream.banks):
+                streams.popleft()
+                return NEVER
+        return self._next_arrival(stream, clock)
+
+    def _take_in_turn(self, clock: int) -> int:
+        """Do the same where several streams share the queues: one request of each in turn."""
+        streams = self.streams
         for _ in range(self._per_clock):
             for _ in range(len(streams)):
                 stream = streams[0]
@@ -168,11 +182,19 @@ class Channel(Maintained):
     def _pick_waiting(self, now: int, pick: Pick) -> Pick:
         """Return the oldest of the ready requests of the served queue, or `pick` where none is before its clock."""
         self._choose_queue()
-        return self._oldest(now, pick, self.banks.slots[self._serving])
+        banks, serving = self.banks, self._serving
+        hit = self._oldest(now, pick, banks.hits[serving], -1) if banks.hits[serving] else pick
+        if not banks.misses[serving]:
+            return hit
+        taken = hit[1]
+        oldest = -1 if hit is pick or taken is None else taken[NUMBER]
+        return self._oldest(now, hit, banks.misses[serving], oldest)
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request]) -> Pick:
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
+        """Return the oldest of the requests in `slots` that are ready first, if before the clock of `pick`, or at it
+        and before number `oldest`; else `pick`."""
         ready, floor, look = self.timing.ready, self._floor, self._look
-        (best, found, where), oldest = pick, -1
+        best = pick[0]
         for slot, request in slots.items():
             if floor[slot] > best:
                 continue
@@ -180,8 +202,9 @@ class Channel(Maintained):
             if clock < now:
                 clock = now
             if clock < best or (clock == best and request[NUMBER] < oldest):
-                best, found, where, oldest = clock, request, slot, request[NUMBER]
-        return best, found, where
+                best, oldest = clock, request[NUMBER]
+                pick = clock, request, slot
+        return pick
 
     def _choose_queue(self) -> None:
         reads, writes = self.banks.held

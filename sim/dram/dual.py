@@ -21,65 +21,46 @@ class DualBusChannel(Channel):
     """A channel that issues up to one column and one row command a clock."""
 
     def _issue_next(self, now: int, limit: int) -> bool:
-        column = self._pick_column(now, limit + 1)
-        if self._issue_row(now, column[0]):
-            return True
-        clock, request, slot = column
-        if request is None:
-            return False
-        self.clock = clock
-        self._issue(request, slot, clock)
-        self._issue_row(clock, clock + 1)
-        return True
-
-    def _pick_column(self, now: int, before: int) -> Pick:
-        """Return the next access before clock `before`: of an active request, else of the served queue."""
-        banks = self.banks
-        found: Pick = before, None, -1
-        for request in banks.active:
-            slot = banks.column_slot[request[KIND]] + request[BANK]
-            if self._floor[slot] <= found[0]:
-                clock = self._clock(slot, now)
-                older = found[1] is not None and request[ARRIVAL] < found[1][ARRIVAL]
-                if clock < found[0] or (clock == found[0] and older):
-                    found = clock, request, slot
-        if found[0] == now or self._orders:
-            return found
-        return self._pick_slots(now, found, True)
-
-    def _pick_slots(self, now: int, found: Pick, columns: bool) -> Pick:
-        """Return the oldest of the ready requests of the served queue that want the column bus, or the row bus."""
-        self._choose_queue()
-        floor, rows_from = self._floor, self.banks.activate_slot
-        (best, request, where), oldest = found, -1
-        for slot, other in self.banks.slots[self._serving].items():
-            if floor[slot] > best or (slot < rows_from) is not columns:
-                continue
-            clock = self._clock(slot, now)
-            if clock < best or (clock == best and other[NUMBER] < oldest):
-                best, request, where, oldest = clock, other, slot, other[NUMBER]
-        return best, request, where
-
-    def _issue_row(self, now: int, before: int) -> bool:
-        """Issue the next row command if it comes before clock `before`; return whether it did."""
+        column = self._pick_active(now, limit + 1)
         if self._orders:
-            due = self._order_clock(now)
-            if due >= before:
-                return False
-            self.clock = due
-            self._carry_out()
-            return True
-        clock, request, slot = self._pick_slots(now, (before, None, -1), False)
+            return self._issue_beside_orders(now, column)
+        self._choose_queue()
+        serving, nothing = self._serving, (limit + 1, None, -1)
+        if column[0] != now:
+            column = self._oldest(now, column, self.banks.hits[serving], -1)
+        row = self._oldest(now, nothing, self.banks.misses[serving], -1)
+        if row[0] < column[0]:
+            return self._issue_pick(row)
+        if not self._issue_pick(column):
+            return False
+        self._choose_queue()
+        if self._serving != serving or (row[2] - column[2]) % self.banks.banks == 0:
+            row = self._oldest(column[0], (column[0] + 1, None, -1), self.banks.misses[self._serving], -1)
+        if row[0] == column[0]:
+            self._issue_pick(row)
+        return True
+
+    def _issue_pick(self, pick: Pick) -> bool:
+        """Issue the command of a pick; return whether it is one."""
+        clock, request, slot = pick
         if request is None:
             return False
         self.clock = clock
         self._issue(request, slot, clock)
         return True
 
-    def _clock(self, slot: int, now: int) -> int:
-        """Return the first clock from `now` at which the command of a slot may come."""
-        clock = self._floor[slot] = max(self._look[slot](self.timing.ready)) >> SHIFT
-        return clock if clock > now else now
+    def _issue_beside_orders(self, now: int, column: Pick) -> bool:
+        """Issue what comes first: the access of an active request, or maintenance; both, where both come at once."""
+        due = self._order_clock(now)
+        if due >= column[0]:
+            if not self._issue_pick(column):
+                return False
+            if self._order_clock(column[0]) > column[0]:
+                return True
+            due = column[0]
+        self.clock = due
+        self._carry_out()
+        return True
 
 
 class HalfClockChannel(DualBusChannel):
@@ -98,10 +79,35 @@ class HalfClockChannel(DualBusChannel):
         pairs = (self._pairs_at - since, *self._pairs_with) if self._pairs_at > since else None
         return *super().state(since), since & 1, pairs
 
-    def _clock(self, slot: int, now: int) -> int:
-        clock = super()._clock(slot, now)
-        kind, bank = divmod(slot, self.banks.banks)
-        return self._edge(self._slot_commands[kind], bank, clock)
+    def _pick_active(self, now: int, before: int) -> Pick:
+        """Return the next access of an active request before clock `before`, on a rising edge."""
+        banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
+        best, found, where = before, None, -1
+        for request in banks.active:
+            slot = banks.column_slot[request[KIND]] + request[BANK]
+            if floor[slot] > best:
+                continue
+            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            clock = (clock if clock > now else now) | 1
+            if clock < best or (clock == best and found is not None and request[ARRIVAL] < found[ARRIVAL]):
+                best, found, where = clock, request, slot
+        return best, found, where
+
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
+        ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]
+        closes_from, closes = self.banks.precharge_slot, self._slot_commands[3]
+        for slot, request in slots.items():
+            if floor[slot] > best:
+                continue
+            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            if clock < now:
+                clock = now
+            if not clock & 1 and (slot < closes_from or self._pairs(closes, slot - closes_from, clock)):
+                clock += 1
+            if clock < best or (clock == best and request[NUMBER] < oldest):
+                best, oldest = clock, request[NUMBER]
+                pick = clock, request, slot
+        return pick
 
     def _order_clock(self, now: int) -> int:
         clock = super()._order_clock(now)

@@ -56,11 +56,11 @@ class SplitActivateChannel(Channel):
         self._complete(now)
         return True
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request]) -> Pick:
-        if self._opening:
-            first, behind = self.banks.activate_slot, self.banks.precharge_slot
-            slots = {slot: request for slot, request in slots.items() if not first <= slot < behind}
-        return super()._oldest(now, pick, slots)
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
+        if self._opening and slots is self.banks.misses[self._serving]:
+            behind = self.banks.precharge_slot
+            slots = {slot: request for slot, request in slots.items() if slot >= behind}
+        return super()._oldest(now, pick, slots, oldest)
 
     def _access(self, request: Request, slot: int, clock: int) -> None:
         if clock < self._awake_until:
