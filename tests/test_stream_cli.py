@@ -66,6 +66,44 @@ def test_text_tells_a_deadlock(capsys) -> None:
     assert out.endswith("The smallest change that frees it: --set channels.b.depth=14 --set channels.f.depth=14\n")
 
 
+def test_sizing_stands_beside_the_result(capsys) -> None:
+    status, out = stream(capsys, "attention/naive", "--set", "n=16", "--size-fifos", "--json", "-")
+    sizing = json.loads(out)["sizing"]
+    assert status == 0
+    assert sizing["channels"]["v"] == {"depth": 2, "peak_occupancy": 20}
+    assert sizing["cost"]["depth"]["bits"] == 32 * sum(c["depth"] for c in sizing["channels"].values())
+    assert sizing["curve"][-1]["cycles"] == sizing["cycles"] == 16 * 16 + 16 + 3
+    status, out = stream(capsys, "attention/naive", "--set", "n=16", "--size-fifos")
+    assert "Least depths that keep 275 cycles; none can lose a slot, and no depths of fewer bits keep it\n" in out
+    assert "\nv            2              20\n" in out
+
+
+LOOP = """\
+name: loop
+units:
+  a: {kind: map, firings: 3, pop: {back: each}, push: x}
+  b: {kind: map, firings: 3, group: 3, pop: x, push: {back: {last: 3}}}
+  c: {kind: source, firings: 3, push: y}
+  d: {kind: zip, firings: 3, group: 3, pop: {y: each, z: each}, push: w}
+  e: {kind: sink, firings: 3, pop: w}
+  f: {kind: map, firings: 3, pop: v, push: z}
+  g: {kind: zip, firings: 6, group: 6, pop: {u: {first: 3}, t: {first: 3}}, push: {v: {last: 3}, t: {last: 3}}}
+  h: {kind: source, firings: 3, push: u}
+channels: {back: {initial: 1}, t: {initial: 2}}
+"""
+
+
+def test_a_deadlock_that_no_depth_frees_is_told_and_not_sized(capsys, tmp_path, monkeypatch) -> None:
+    """g pops three tokens of its own loop, which holds two, before it pushes any."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop.yaml").write_text(LOOP)
+    status, out = stream(capsys, "loop.yaml", "--size-fifos")
+    assert status == 1
+    assert "  g cannot pop from t: empty until g pushes (since cycle " in out
+    assert out.endswith("No depth frees it: the loop lacks tokens, not slots.\n")
+    assert "Least depths" not in out
+
+
 def test_graphs_are_listed_and_found_by_name_and_by_path(capsys) -> None:
     assert cli.main(["list", "graphs"]) == 0
     listed = capsys.readouterr().out

@@ -139,3 +139,20 @@ def test_a_wrong_port_is_told(change, message, tmp_path, monkeypatch) -> None:
     with pytest.raises(Exception) as error:
         load("graph.yaml")
     assert str(error.value) == message
+
+
+def test_a_streamed_mlp_takes_what_was_measured_on_a_u280() -> None:
+    """InTAR (OswaldHe/InTAR) measured 181,996 cycles; weights / 16 alone is 180,224."""
+    result = simulate("mlp/one_port")
+    assert result.ports["hbm"].words == 180_224
+    assert result.cycles == pytest.approx(181_996, rel=0.015)
+    assert result.cycles > 180_224
+
+
+@pytest.mark.parametrize(("settings", "least"), [
+    ({"outstanding": 1}, 180_224 * 28 // 16),
+    ({"outstanding": 1, "read_latency": 40}, 180_224 * 56 // 16),
+])  # fmt: skip
+def test_the_port_decides_what_a_streamed_mlp_takes(settings, least) -> None:
+    """One burst in flight of each reader: in the long middle layer it pays latency and words in turn."""
+    assert simulate("mlp/one_port", settings).cycles >= 0.72 * least  # share of the middle layer: 131,072 of 180,224

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from sim import textfile
 from sim.commands._options import add_set, overrides, width
+from sim.errors import DeadlockError
 from sim.report.stream import sizing_text, stream_text
 from sim.streaming.simulate import simulate, size_fifos
+from sim.streaming.sizing import Sizing
 
 DEADLOCKED = 1
 
@@ -33,7 +36,7 @@ def execute(options: Namespace) -> int:
     """Run the graph and put the result where the options say; return 1 for a deadlock, else 0."""
     settings = overrides(options.settings)
     result = simulate(options.graph, settings)
-    sizing = size_fifos(options.graph, settings) if options.size_fifos else None
+    sizing = _sizing(options.graph, settings) if options.size_fifos else None
     data = result.to_dict() | ({"sizing": sizing.to_dict()} if sizing else {})
     text = json.dumps(data, indent=1) + "\n"
     if options.json not in (None, "-"):
@@ -42,3 +45,11 @@ def execute(options: Namespace) -> int:
         text = stream_text(result, width()) + (f"\n{sizing_text(sizing, width())}" if sizing else "")
     sys.stdout.write(text)
     return DEADLOCKED if result.deadlock else 0
+
+
+def _sizing(graph: str, settings: dict[str, Any]) -> Sizing | None:
+    """Return the sizing; None where no depths let the graph run, which its deadlock tells."""
+    try:
+        return size_fifos(graph, settings)
+    except DeadlockError:
+        return None

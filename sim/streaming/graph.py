@@ -93,11 +93,6 @@ class Unit:
         """Firings in the whole run."""
         return self.repeat * sum(phase.count for phase in self.phases)
 
-    @cached_property
-    def busy(self) -> int:
-        """Cycles of its firings, each with its interval: what the whole run takes it without waiting."""
-        return self.repeat * sum(phase.count * phase.interval for phase in self.phases)
-
     def channels(self, *verbs: Verb) -> tuple[str, ...]:
         """Return the channels on which it does any of `verbs`, in order of first use."""
         return tuple(dict.fromkeys(op.channel for p in self.phases for op in p.ops if op.verb in verbs))
