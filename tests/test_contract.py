@@ -28,7 +28,8 @@ NARROW = {
 }  # fmt: skip
 """A language model of two narrow layers, as far as it has these params at all (0: it has not)."""
 SMALL = {
-    "alexnet": {"size": 96}, "unet": {"size": 188}, "unet3d": {"height": 92, "width": 92, "depth": 92},
+    "alexnet": {"size": 96}, "sd15_unet": {"size": 8, "base": 32, "text": 5, "text_width": 24}, "unet": {"size": 188},
+    "unet3d": {"height": 92, "width": 92, "depth": 92},
 }  # fmt: skip
 GENERIC = {"size": 64, **NARROW}
 """Images as small as a network takes, the others take 64."""

@@ -35,6 +35,16 @@ def test_parameters_equal_the_published_ones(name: str) -> None:
     assert load(name).parameters == PARAMETERS[name]
 
 
+def test_queries_of_low_rank_with_one_key_head_are_multi_matrix_factorised_attention() -> None:
+    """Hu et al., MFA, 2024: queries through a shared rank, keys and values of a single head."""
+    sizes = {"hidden": 512, "heads": 16, "kv_heads": 1, "head_dim": 64, "q_rank": 128, "depth": 1}
+    network = load("llama_2_7b", {**sizes, "phase": "decode", "context": 9})
+    nodes = {node.name: node for node in network.nodes}
+    assert nodes["layer.0.q_down"].parameters + nodes["layer.0.q"].parameters == 512 * 128 + 128 * 16 * 64
+    assert network.cache_elements == 2 * 64
+    assert nodes["layer.0.attn"].macs == 2 * 16 * 10 * 64
+
+
 def test_the_published_products_of_the_u_net_are_those_of_conv_and_linear_layers() -> None:
     """Kim et al., BK-SDM, 2023, table 1: 339 G; the products of attention are 63 G more."""
     network = load("sd15_unet")
