@@ -86,6 +86,13 @@ def test_a_trace_file_is_served_in_order(tmp_path: Path, capsys: Capture) -> Non
     assert lines[1] == ["1", "ACT", "0", "0", "0", "0", "0"]
 
 
+def test_a_trace_needs_no_header(tmp_path: Path) -> None:
+    for text in ("address,write\n64,0\n\n128,1\n", "64,0\n128,1"):
+        (tmp_path / "t.csv").write_text(text)
+        found = run("ddr4_2400r", tmp_path / "t.csv")
+        assert (found.reads, found.writes) == (1, 1)
+
+
 def test_the_command_trace_of_a_stack_says_channel_and_stack(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     run("hbm3_6400", pattern="seqR", requests=9000, overrides={"channels": 2}, commands=path)
@@ -103,6 +110,7 @@ def test_a_new_speed_bin_is_one_file(tmp_path: Path, capsys: Capture) -> None:
     found = result(capsys, str(tmp_path / "fast.yaml"), "--pattern", "seqR", "--requests", "1")
     assert found["cycles"] == 1 + 20 + 20 + 4
     assert found["device"] == "ddr4_3200w"
+    assert found["validated"] == "not validated itself; it extends ddr4_3200aa"
 
 
 def test_the_summary_is_told_without_json(capsys: Capture) -> None:
@@ -162,7 +170,7 @@ def test_mistakes_are_told(words: list[str], message: str, capsys: Capture) -> N
     ("address,write\n64,R\n", "t.csv:2: write must be 0 or 1, not 'R'"),
     ("address,write\n-64,0\n", "t.csv:2: address -64 lies beyond the 8589934592 bytes of ddr4_2400r"),
     ("address,write\n8589934592,0\n", "t.csv:2: address 8589934592 lies beyond the 8589934592 bytes of ddr4_2400r"),
-    ("64,0\n", "t.csv:1: expected the header 'address,write', not '64,0'"),
+    ("addr,write\n64,0\n", "t.csv:1: 'addr' is no address; write it as 4096 or 0x1000"),
     ("address,write\n", "t.csv: holds no requests"),
     ("address,write\nx,1\n64,2\n", "t.csv:2: 'x' is no address; write it as 4096 or 0x1000\n"
      "t.csv:3: write must be 0 or 1, not '2'"),

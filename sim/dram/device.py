@@ -133,7 +133,10 @@ def _read(path: Path, below: tuple[Path, ...]) -> Document:
     if parent.resolve() in {p.resolve() for p in (*below, path)}:
         chain = " -> ".join(p.stem for p in (*below, path, parent))
         raise document.error(("extends",), f"extends itself: {chain}")
-    return document.over(_read(parent, (*below, path)))
+    base_document = _read(parent, (*below, path))
+    if "validated" in base_document.data:  # what was validated is that device, not what differs from it
+        document.data.setdefault("validated", f"not validated itself; it extends {base}")
+    return document.over(base_document)
 
 
 def _path(document: Document, key: str) -> tuple[str, ...]:

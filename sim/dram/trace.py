@@ -20,14 +20,14 @@ MOST_TOLD = 20
 def read_trace(path: str | Path, device: Device) -> Requests:
     """Return the requests in the file: byte addresses (decimal, or hexadecimal with 0x) and 0 or 1 for a write.
 
-    Raises ConfigError with the line of every bad row, and of addresses that the device does not have.
+    The header may be left out, and blank lines are passed over. Raises ConfigError with the line of every bad row,
+    and of addresses that the device does not have.
     """
     file, addresses, writes, problems = str(path), list[int](), list[bool](), list[Problem]()
     lines = csv.reader(textfile.read(path).splitlines())
-    header = [name.strip() for name in next(lines, [])]
-    if header != HEADER:
-        raise ConfigError(Problem(f"expected the header 'address,write', not '{','.join(header)}'", file, 1))
     for row in lines:
+        if not row or (lines.line_num == 1 and [name.strip() for name in row] == HEADER):
+            continue
         try:
             address, write = _row(row, device)
             addresses.append(address)
