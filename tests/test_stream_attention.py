@@ -77,10 +77,12 @@ def test_window_attention_is_linear_in_n() -> None:
 
 
 def test_every_cycle_of_every_unit_has_one_cause() -> None:
-    for settings in ({}, {"latency": 3, "interval": 2}, {"long_depth": 63}):
+    for settings in ({}, {"latency": 3, "interval": 2}, {"long_depth": 63}, {"long_depth": 40}):
         result = simulate("attention/scaled", settings)
         for unit in result.units.values():
-            assert sum(unit.cycles.values()) == result.cycles
-            assert unit.utilization == unit.cycles["compute"] / result.cycles
+            assert sum(unit.cycles.values()) == result.stopped_at
+            assert unit.utilization == unit.cycles["compute"] / result.stopped_at
         waits = sum(u.cycles["wait_input"] + u.cycles["wait_output_space"] for u in result.units.values())
         assert waits == sum(channel.stall_cycles for channel in result.channels.values())
+        if result.deadlock:
+            assert all(unit.cycles["idle"] == 0 for unit in result.units.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -96,15 +96,13 @@ class Formulas:
     def of(cls, compute: Mapping[str, str], pushes: Iterable[str], pops: Iterable[str],
            state: Mapping[str, str | int | float] = {}, update: Mapping[str, str] = {}) -> Formulas:  # fmt: skip
         """Return the formulas; ValueError where one reads a name there is not, or an output has none."""
-        for channel in pushes:
-            if channel not in compute:
-                raise ValueError(f"'compute' does not say what is pushed into '{channel}'")
-        for channel in (c for c in compute if c not in tuple(pushes)):
-            raise ValueError(unknown("output", channel, pushes))
-        for name in (n for n in update if n not in state):
-            raise ValueError(unknown("state", name, state))
-        for name in (n for n in (*pops, *state) if n in (*PLACE, *CONSTANTS) or (n in state and n in tuple(pops))):
-            raise ValueError(f"'{name}' means something else in a formula; give the channel or state another name")
+        _same("output", compute, tuple(pushes))
+        _same("state", update, tuple(state), some=True)
+        taken = [*PLACE, *CONSTANTS]
+        for name in (*pops, *state):
+            if name in taken:
+                raise ValueError(f"'{name}' means something else in a formula; give the channel or state another name")
+            taken.append(name)
         names = [*pops, *PLACE, *state, *(PREVIOUS + name for name in state)]
         return cls(
             {name: Formula.of(str(text), ()) for name, text in state.items()},
@@ -124,6 +122,16 @@ class Formulas:
         for name, formula in self.update.items():
             now[name] = state[name] = formula(now)
         return _Lazy(self.outputs, now)
+
+
+def _same(what: str, written: Collection[str], wanted: Sequence[str], some: bool = False) -> None:
+    """Make sure that every name written is wanted and, unless `some` are enough, every one wanted is written."""
+    for name in written:
+        if name not in wanted:
+            raise ValueError(unknown(what, name, wanted))
+    for name in wanted:
+        if not some and name not in written:
+            raise ValueError(f"'compute' does not say what is pushed into '{name}'")
 
 
 class _Names(dict[str, Any]):

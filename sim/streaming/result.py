@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sim.streaming.deadlock import Deadlock
@@ -24,7 +24,8 @@ class UnitResult:
     """A unit: its `firings` in the whole run, every cycle by cause, and the share in which it computes.
 
     `compute` are the intervals of its firings, `wait_input` its waits for tokens, and of a reader for its memory
-    port, `wait_output_space` its waits for slots, and of a writer for its port, `idle` the cycles after its end.
+    port, `wait_output_space` its waits for slots, and of a writer for its port, `idle` the cycles after its end. A
+    unit in a deadlock waits until nothing moves any more.
     """
 
     kind: str
@@ -86,7 +87,7 @@ class StreamResult:
     @classmethod
     def of(cls, graph: Graph, found: Outcome, deadlock: Deadlock | None, overrides: Mapping[str, Any]) -> StreamResult:
         """Return the result of an outcome of `graph`."""
-        net = Net.of(graph)
+        net, found = Net.of(graph), _waiting_on(found)
         return cls(
             graph=graph.name, clock_hz=graph.clock_hz, cycles=None if deadlock else found.cycles,
             stopped_at=found.cycles, engine=found.engine,
@@ -123,6 +124,15 @@ class StreamResult:
     def to_json(self) -> str:
         """Return the result as JSON text; equal runs give equal bytes."""
         return json.dumps(self.to_dict(), indent=1) + "\n"
+
+
+def _waiting_on(found: Outcome) -> Outcome:
+    """Return the outcome with every blocked unit waiting until the last activity of all."""
+    full, empty, times = list(found.full), list(found.empty), list(found.times)
+    for unit, code in found.blocked.items():
+        (full if code < 0 else empty)[~code if code < 0 else code] += found.cycles - times[unit]
+        times[unit] = found.cycles
+    return replace(found, full=tuple(full), empty=tuple(empty), times=tuple(times))
 
 
 def _unit(net: Net, found: Outcome, index: int) -> UnitResult:

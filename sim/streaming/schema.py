@@ -129,25 +129,29 @@ def _place(document: Document, fault: checks.Fault) -> Path_:
 
 def _override(document: Document, overrides: Mapping[str, object], problems: list[Problem]) -> Document:
     """Return the document with every override in it; those that name nothing are problems."""
-    params = document.data.get("params", {})
     for key, value in overrides.items():
-        part, _, rest = key.partition(".")
-        name, _, inner = rest.partition(".")
-        if key.removeprefix("params.") in params:
-            document = document.with_override(("params", key.removeprefix("params.")), value)
-        elif part in ("units", "ports") and name in document.data.get(part, {}) and inner:
-            document = document.with_override((part, name, *inner.split(".")), value)
-        elif part == "channels" and inner:
-            document = document.with_override((part, name, inner), value)
-        elif part in ("channel", "clock") and "." not in rest:
-            document = document.with_override((part, rest) if rest else (part,), value)
-        elif part in ("units", "ports") and inner:
-            message = unknown(part.removesuffix("s"), name, document.data.get(part, {}))
-            problems.append(Problem(message, file=f"--set {key}"))
-        else:
-            choices = [*params, "units.NAME.KEY", "channels.NAME.KEY"]
-            problems.append(Problem(unknown("key", key, choices), file=f"--set {key}"))
+        try:
+            document = document.with_override(_target(document.data, key), value)
+        except ValueError as error:
+            problems.append(Problem(str(error), file=f"--set {key}"))
     return document
+
+
+def _target(data: Mapping[str, Any], key: str) -> Path_:
+    """Return the place that the key of an override means; ValueError where it means none."""
+    params = data.get("params", {})
+    part, name, *inner = key.split(".") if "." in key else (key, "")
+    if key.removeprefix("params.") in params:
+        return "params", key.removeprefix("params.")
+    if part in ("units", "ports") and inner and name not in data.get(part, {}):
+        raise ValueError(unknown(part.removesuffix("s"), name, data.get(part, {})))
+    if part in ("units", "ports", "channels") and inner:
+        return part, name, *inner
+    if part == "clock" and not name:
+        return ("clock",)
+    if part == "channel" and name and not inner:
+        return part, name
+    raise ValueError(unknown("key", key, [*params, "units.NAME.KEY", "channels.NAME.KEY"]))
 
 
 def _resolved(document: Document, problems: list[Problem]) -> Document:
