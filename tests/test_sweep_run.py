@@ -422,3 +422,17 @@ def test_a_table_for_pandas_and_for_parquet(tmp_path: Path) -> None:
     read = parquet.read_table(tmp_path / "all.parquet").to_pandas()
     pandas.testing.assert_series_equal(read["energy_pj"], frame["energy_pj"])
     assert list(read["inputs.capacity"]) == list(frame["inputs.capacity"])
+
+
+def test_a_dask_cluster_does_the_work_as_this_process_does(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        report = run_sweep(FILE, out=tmp_path / "dask", dask=cluster.scheduler_address)
+    assert report.to_csv() == done(tmp_path / "here").to_csv()
+
+
+def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("sim.sweep.executors.PATIENCE", "0.2s")
+    with pytest.raises(ConfigError, match=r"^--dask: no Dask scheduler answers at tcp://127.0.0.1:9 \("):
+        run_sweep(FILE, out=tmp_path, dask="tcp://127.0.0.1:9")

@@ -19,6 +19,9 @@ from sim import extras
 from sim.errors import ConfigError, Problem
 from sim.sweep.evaluate import Outcome, Work, evaluate
 
+PATIENCE = "10s"
+"""For how long a Dask scheduler may take to answer."""
+
 Evaluate = Callable[[list[Work]], list[Outcome]]
 
 
@@ -102,7 +105,7 @@ def _evaluate(works: list[Work]) -> list[Outcome]:
 def _cluster(address: str) -> Iterator[Workers]:
     distributed = extras.load("distributed", "dask")
     try:
-        client = distributed.Client(address, timeout="10s")
+        client = distributed.Client(address, timeout=PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
         raise ConfigError(Problem(f"no Dask scheduler answers at {address} ({error})", "--dask")) from None
     with client:
