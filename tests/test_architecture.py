@@ -17,7 +17,7 @@ LAYERS = [
     "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming",
     "dataflows planner execute reference layers",
-    "timeline hardware frontend engine layout",
+    "timeline hardware frontend engine layout bounds",
     "energy result area",
     "mapper accounting notes simulate generation",
     "importers plot report rtl validate sweep",

@@ -22,6 +22,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("sweep", metavar="SWEEP")
     parser.add_argument("--jobs", type=_count, metavar="N", help="processes that simulate (all cores)")
     parser.add_argument("--dask", metavar="ADDRESS", help="simulate on the Dask cluster at tcp://HOST:PORT")
+    parser.add_argument(
+        "--prune", action="store_true", help="skip points that a lower bound proves to be off the front"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder of the results (NAME.sweep)")
     parser.add_argument(
         "--resume", action="store_true", help="go on in a folder that another sweep, or this one before a change, began"
@@ -37,8 +40,9 @@ def execute(options: Namespace) -> int:
     folder = Path(options.out or f"{sweep.file.name}.sweep")
     with SweepBar(folder) as bar:
         report = run_sweep(
-            sweep, out=folder, jobs=options.jobs, dask=options.dask, resume=options.resume, progress=bar.advance
-        )
+            sweep, out=folder, jobs=options.jobs, dask=options.dask, resume=options.resume,
+            prune=options.prune or None, progress=bar.advance,
+        )  # fmt: skip
     write(folder / "points.csv", report.to_csv())
     write(folder / "front.csv", report.front_csv())
     for target in options.export:

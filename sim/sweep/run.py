@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
 from sim.sweep.figures import Objective, mean, objective
 from sim.sweep.keys import Subject
+from sim.sweep.pruning import Pruning
 from sim.sweep.report import Report, Row
 from sim.sweep.schema import SweepFile, checked, open_file
 from sim.sweep.space import Column, Space, points
@@ -51,21 +52,6 @@ class Progress:
     def left_seconds(self) -> float | None:
         """Seconds that the rest will take at the rate so far; None while nothing is known."""
         return self.seconds / self.fresh * (self.total - self.done) if self.fresh else None
-
-
-class Pruning(Protocol):
-    """Who knows which points need no simulation, and in which order the others are best done."""
-
-    skipped: set[int]
-
-    def order(self) -> NDArray[np.int64]:
-        """Return all points, the most promising first."""
-
-    def skips(self, point: int) -> bool:
-        """Return whether a point can be skipped by what was simulated so far, and remember it."""
-
-    def simulated(self, point: int, figures: Mapping[str, float]) -> None:
-        """Learn what a point costs."""
 
 
 class Sweep:
@@ -182,19 +168,22 @@ def run_sweep(
     executor: Executor | None = None,
     dask: str | None = None,
     resume: bool = False,
+    prune: bool | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Return the report of a sweep (a file by name or path, its data, or a Sweep), simulating what is missing.
 
     Results are kept in the folder `out` (NAME.sweep) as they come. Work is done by `executor`, by the Dask
     cluster at the address `dask`, or by `jobs` processes (all cores). `resume` goes on in the store of another sweep.
+    `prune` decides, instead of the file, whether points are skipped that a lower bound proves to be off the front.
     Raises ConfigError.
     """
     sweep = source if isinstance(source, Sweep) else Sweep(source)
     folder = Path(out) if out is not None else Path(f"{sweep.file.name}.sweep")
+    pruning = Pruning.of(sweep) if (sweep.file.prune if prune is None else prune) else None
     with Store(folder / "store.sqlite", sweep.digest, resume) as store:
         with workers(jobs, executor, dask) as there:
-            Course(sweep, store, there, None, progress).run()
+            Course(sweep, store, there, pruning, progress).run()
         return report(sweep, store.outcomes())
 
 
