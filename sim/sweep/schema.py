@@ -83,7 +83,6 @@ class SweepFile(Strict):
     )
     sample: Sample = Sample()
     prune: bool = Field(False, description="skip points that a lower bound proves to be off the front")
-    prune: bool = Field(False, description="skip points that a lower bound proves to be off the front")
     layers: str | None = Field(None, description="only the layers whose name matches, as run --layers")
 
 
