@@ -102,7 +102,7 @@ def needs_of(lowered: Lowered, arch: Arch, designs: Designs) -> list[Needs]:
     found = []
     for task in lowered.tasks:
         kept = tuple(sorted({t for _, t in task.reads} & lowered.kept)), task.writes in lowered.kept
-        key = (_bare(task), len(kept[0]), len(task.reads), kept[1], task.parameters, _lane_cycles(task, arch))
+        key = (_bare(task), len(kept[0]), len(task.reads), kept[1], task.parameters, task.result, _lane_cycles(task, arch))
         if key not in known or kept[0]:
             known[key] = _task(task, lowered, arch, designs)
         found.append(known[key])
@@ -147,11 +147,11 @@ def _lane_bytes(task: Task, lowered: Lowered, arch: Arch) -> int:
     held = any(tensor in lowered.kept for _, tensor in task.reads)
     inputs = 0 if held or len(works) != 1 else arch.bytes_of("input", sum(works[0].inputs))
     stays = task.writes in lowered.kept or len(works) != 1
-    return inputs + (0 if stays else arch.bytes_of("output", works[0].outputs))
+    return inputs + (0 if stays else arch.seen(result=task.result).bytes_of("output", works[0].outputs))
 
 
 def _product(task: Task, kernel: Contraction, lowered: Lowered, arch: Arch, designs: Designs) -> Needs:
-    chip, array = arch.with_right(kernel.right_is), arch.array
+    chip, array = arch.seen(kernel.right_is, task.result), arch.array
     if array is None:
         zero = np.zeros(len(designs.rows))
         return Needs(zero, 0.0, zero, zero, 0, dict.fromkeys(OPERANDS, zero), dict.fromkeys(OPERANDS, zero))
