@@ -102,7 +102,8 @@ def needs_of(lowered: Lowered, arch: Arch, designs: Designs) -> list[Needs]:
     found = []
     for task in lowered.tasks:
         kept = tuple(sorted({t for _, t in task.reads} & lowered.kept)), task.writes in lowered.kept
-        key = (_bare(task), len(kept[0]), len(task.reads), kept[1], task.parameters, task.result, _lane_cycles(task, arch))
+        same = (len(kept[0]), len(task.reads), kept[1], task.parameters, task.result)
+        key = (_bare(task), *same, _lane_cycles(task, arch))
         if key not in known or kept[0]:
             known[key] = _task(task, lowered, arch, designs)
         found.append(known[key])
