@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sim.commands._options import width
 from sim.commands._progress import SweepBar
-from sim.sweep import Sweep, run_sweep
+from sim.sweep import Sweep, run_sweep, search
 from sim.sweep.text import text
 from sim.textfile import write
 
@@ -25,6 +25,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prune", action="store_true", help="skip points that a lower bound proves to be off the front"
     )
+    parser.add_argument(
+        "--search", type=_count, metavar="N", help="let a sampler choose N of the points (extra `search`)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the search (0)")
     parser.add_argument("--out", metavar="DIR", help="folder of the results (NAME.sweep)")
     parser.add_argument(
         "--resume", action="store_true", help="go on in a folder that another sweep, or this one before a change, began"
@@ -39,10 +43,11 @@ def execute(options: Namespace) -> int:
     sweep = Sweep(options.sweep)
     folder = Path(options.out or f"{sweep.file.name}.sweep")
     with SweepBar(folder) as bar:
-        report = run_sweep(
-            sweep, out=folder, jobs=options.jobs, dask=options.dask, resume=options.resume,
-            prune=options.prune or None, progress=bar.advance,
-        )  # fmt: skip
+        common = {"out": folder, "jobs": options.jobs, "dask": options.dask, "resume": options.resume}
+        if options.search:
+            report = search(sweep, options.search, seed=options.seed, progress=bar.advance, **common)
+        else:
+            report = run_sweep(sweep, prune=options.prune or None, progress=bar.advance, **common)
     write(folder / "points.csv", report.to_csv())
     write(folder / "front.csv", report.front_csv())
     for target in options.export:

@@ -6,5 +6,6 @@ Reading order: `schema` (the file), `keys`, `axes`, `space`, `conditions` (from 
 
 from sim.sweep.report import Report, Row
 from sim.sweep.run import Progress, Sweep, run_sweep
+from sim.sweep.search import search
 
-__all__ = ["Progress", "Report", "Row", "Sweep", "run_sweep"]
+__all__ = ["Progress", "Report", "Row", "Sweep", "run_sweep", "search"]

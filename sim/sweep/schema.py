@@ -110,3 +110,8 @@ def checked(document: Document, path: Path | None = None) -> SweepFile:
 def problem(document: Document, section: str, key: str | int, message: str) -> Problem:
     """Return the Problem of an entry of a section, at its line."""
     return document.problem((section, key), message)
+
+
+def is_axis(file: SweepFile, key: str) -> bool:
+    """Return whether a key is an axis of its own, not computed from others."""
+    return key in file.axes and not str(file.axes[key]).startswith("=")

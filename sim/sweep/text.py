@@ -9,6 +9,7 @@ from sim.report.summary import energy
 from sim.report.table import Column, table, wrap
 from sim.sweep.figures import Figures
 from sim.sweep.report import Report, Row
+from sim.sweep.schema import is_axis
 from sim.sweep.sensitivity import Sensitivity, sensitivities
 from sim.units import show_si
 
@@ -55,18 +56,14 @@ def _errors(report: Report, width: int) -> str:
 def _front(report: Report, width: int) -> str:
     front = report.front()
     keys = [key for key in report.rows[0].settings if len({str(row.settings[key]) for row in report.rows}) > 1]
-    columns = [Column("point"), *(Column(_short(key, keys), spare=0 if _free(key, report) else 3) for key in keys)]
+    columns = [Column("point")]
+    columns += [Column(_short(key, keys), spare=0 if is_axis(report.sweep, key) else 3) for key in keys]
     columns += [Column(o.title) for o in report.objectives]
     columns += [Column("array", spare=1), Column("memory", spare=2), Column("bound by", right=False)]
     titles = ", ".join(o.title for o in report.objectives)
     title = f"front of {titles}: {len(front):,} of {len(report.done):,} designs\n"
     rest = f"... {len(front) - LONGEST:,} more\n" if len(front) > LONGEST else ""
     return title + table(columns, [_design(row, keys, report) for row in front[:LONGEST]], width) + rest
-
-
-def _free(key: str, report: Report) -> bool:
-    """Return whether a key is an axis of its own, not computed from others."""
-    return key in report.sweep.axes and not str(report.sweep.axes[key]).startswith("=")
 
 
 def _design(row: Row, keys: Sequence[str], report: Report) -> list[str]:
@@ -126,7 +123,7 @@ def _sensitivity(found: Sequence[Sensitivity], report: Report, width: int) -> st
         return ""
     columns = [Column("axis", right=False), Column("best at"), Column("worst at")]
     columns += [Column(f"{o.title} x") for o in report.objectives]
-    found = [entry for entry in found if _free(entry.key, report)]
+    found = [entry for entry in found if is_axis(report.sweep, entry.key)]
     lines = [
         [entry.key, str(entry.best), str(entry.worst), *(f"{ratio:.3g}" for ratio in entry.ratios)] for entry in found
     ]
