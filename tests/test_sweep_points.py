@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from sim import arch as arch_module
+from sim.area import area_of, chip_area
 from sim.errors import ConfigError
 from sim.sweep import Sweep
 from sim.sweep.axes import number, quantity, values_of
@@ -209,3 +211,26 @@ def test_the_name_of_a_sweep_is_that_of_its_file(tmp_path: Path) -> None:
     path.write_text("name: s\narch: tiny_4x4\nworkloads: gemm:8x8x8\naxes: {array.rows: [1]}\n")
     with pytest.raises(ConfigError, match=r"mine.yaml:1: name: must be the name of its file, 'mine', not 's'$"):
         Sweep(str(path))
+
+
+def test_areas_of_all_points_are_those_of_their_chips() -> None:
+    axes = {"array.rows": [2, 5], "array.cols": [3, 4], "array.dataflow": ["ws", "os"], "technology": ["45nm", "7nm"],
+            "inputs.capacity": ["1 KiB", "3 KiB"], "vector.lanes": [1, 2], "array.weight_buffers": [1, 2]}  # fmt: skip
+    found = sweep(axes=axes)
+    areas = found.areas(found.space)
+    for point in range(0, found.space.size, 7):
+        chip = arch_module.load("tiny_4x4", found.space.settings(point))
+        assert areas[point] == pytest.approx(area_of(chip), rel=1e-12)
+
+
+def test_the_area_of_a_chip_is_that_of_its_parts() -> None:
+    """By hand, at 45 nm: a PE is a multiplier, an adder and the registers of its dataflow; buffers are CACTI's."""
+    area = chip_area(arch_module.load("tiny_4x4"))
+    pe = 282 + 137 + (8 + 32 + 8) * 4.522  # the input on its way, the sum, the weight that waits
+    assert area.by_component["array"] == pytest.approx(16 * pe * 1e-6)
+    assert area.by_component["inputs"] == 0.0135
+    assert area.by_component["outputs"] == 0.02627
+    assert area.total_mm2 == pytest.approx(1.03 * sum(v for k, v in area.by_component.items() if k != "control"))
+    assert area_of(arch_module.load("array")) is None
+    more = arch_module.load("tiny_4x4", {"array.weight_buffers": 2})
+    assert chip_area(more).by_component["array"] == pytest.approx(16 * (pe + 8 * 4.522) * 1e-6)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim import arch as arch_module
 from sim.errors import ConfigError, Problem, unknown
@@ -40,7 +41,7 @@ class Condition:
 class Terms:
     """What a name in an expression stands for: a column, `area_mm2`, or a key that is the same at all points."""
 
-    def __init__(self, space: Space, subject: Subject, area: Callable[[Space], tuple[Any, Any]]) -> None:
+    def __init__(self, space: Space, subject: Subject, area: Callable[[Space], NDArray[np.float64]]) -> None:
         self.space, self.subject, self.area = space, subject, area
         self.fixed: dict[str, Any] = {}
         self.areas: Column | None = None
@@ -52,8 +53,8 @@ class Terms:
             return found
         if name == AREA:
             if self.areas is None:
-                values, index = self.area(self.space)
-                self.areas = Column(Target(AREA), tuple(values), index)
+                values, index = np.unique(self.area(self.space), return_inverse=True)
+                self.areas = Column(Target(AREA), tuple(values.tolist()), index.reshape(-1))
             return self.areas
         if name not in self.fixed:
             self.fixed[name] = self._constant(name)
@@ -87,7 +88,7 @@ class Terms:
 
 
 def complete(
-    space: Space, file: SweepFile, document: Document, subject: Subject, area: Callable[[Space], tuple[Any, Any]]
+    space: Space, file: SweepFile, document: Document, subject: Subject, area: Callable[[Space], NDArray[np.float64]]
 ) -> tuple[Space, list[Condition]]:
     """Return the points that satisfy the constraints, with fixed and computed keys, and the conditions on figures.
 
@@ -115,7 +116,7 @@ def complete(
 
 
 def _column(
-    space: Space, subject: Subject, key: str, written: Any, area: Callable[[Space], tuple[Any, Any]]
+    space: Space, subject: Subject, key: str, written: Any, area: Callable[[Space], NDArray[np.float64]]
 ) -> Column:
     """Return the column of a key that is fixed, or computed from others."""
     target = subject.target(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,8 @@ class Planned(Protocol):
     space: Space
     objectives: tuple[Objective, ...]
 
-    def areas(self, space: Space) -> tuple[list[Any], Any]:
-        """Return areas in mm2, and which of them each point has."""
+    def areas(self, space: Space) -> Vector:
+        """Return the mm2 of every point."""
 
 
 class Pruning:
@@ -96,10 +96,9 @@ def lower_bounds(sweep: Planned) -> Costs:
     order = np.argsort(which, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
         _alike(sweep, rows, least)
-    values, index = sweep.areas(sweep.space)
     cycles, seconds, picojoules = least.T
     known = {"cycles": cycles, "seconds": seconds, "energy_pj": picojoules,
-             "edp": picojoules * 1e-12 * seconds, "area_mm2": np.array(values, dtype=float)[index]}  # fmt: skip
+             "edp": picojoules * 1e-12 * seconds, "area_mm2": sweep.areas(sweep.space)}  # fmt: skip
     factor = {name: 1.0 if name == "area_mm2" else _CAUTION for name in known}
     return np.stack([known[o.figure] * factor[o.figure] for o in sweep.objectives], axis=1)
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.arch import build, read_arch
-from sim.area import area_of
-from sim.errors import ConfigError, Problem, TiletickError
+from sim.errors import ConfigError, Problem
+from sim.sweep.areas import Vector, areas
 from sim.sweep.conditions import Terms, complete, names_at
 from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
@@ -27,7 +27,7 @@ from sim.sweep.keys import Subject
 from sim.sweep.pruning import Pruning
 from sim.sweep.report import Report, Row
 from sim.sweep.schema import SweepFile, checked, open_file
-from sim.sweep.space import Column, Space, points
+from sim.sweep.space import Space, points
 from sim.sweep.store import Store
 from sim.workload import open_workload
 from sim.yamlfile import Document
@@ -110,18 +110,9 @@ class Sweep:
         text = json.dumps([kept, self.subject.chip.digest()], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def areas(self, space: Space) -> tuple[list[Any], Any]:
-        """Return the mm2 of each combination of the keys that area depends on, and the combination of every point."""
-        columns = [c for c in space.columns if _decides_area(c)]
-
-        def area(point: int) -> float:
-            chip, _ = self.subject.settings([(c.target, c.values[c.index[point]]) for c in columns])
-            try:
-                return area_of(build(chip)) or 0.0
-            except TiletickError:
-                return 0.0  # the point will say itself what is wrong with it
-
-        return space.each(columns, area)
+    def areas(self, space: Space) -> Vector:
+        """Return the mm2 of every point; 0 where a chip cannot be built."""
+        return areas(self.subject, space)
 
     def works(self, point: int) -> list[Work]:
         """Return what there is to simulate for a point: each network on its chip."""
@@ -153,11 +144,6 @@ class Sweep:
 
 def _plain(name: str) -> str:
     return objective(name).figure
-
-
-def _decides_area(column: Column) -> bool:
-    path = [str(part) for part in column.target.path]
-    return path[:1] in (["units"], ["precision"], ["technology"], ["memory"]) or path[-1:] == ["capacity"]
 
 
 def run_sweep(
