@@ -23,6 +23,7 @@ from sim.commands._progress import told
 from sim.errors import ConfigError
 from sim.sweep import Progress, Report, Sweep, run_sweep
 from sim.sweep.evaluate import evaluate
+from sim.sweep.plots import heatmap, plot
 from sim.sweep.store import Store
 
 FILE: dict[str, Any] = {
@@ -436,3 +437,19 @@ def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("sim.sweep.executors.PATIENCE", "0.2s")
     with pytest.raises(ConfigError, match=r"^--dask: no Dask scheduler answers at tcp://127.0.0.1:9 \("):
         run_sweep(FILE, out=tmp_path, dask="tcp://127.0.0.1:9")
+
+
+def test_pictures_are_drawn_and_are_pictures(tmp_path: Path) -> None:
+    report = done(tmp_path)
+    paths = plot(report, tmp_path)
+    assert sorted(path.name for path in paths) == ["front.png", "heatmap.png", "parallel.png", "sensitivity.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    with pytest.raises(ConfigError, match=r"^s: unknown key 'array.rowz'; did you mean 'array.rows'\?"):
+        heatmap(report, "array.rowz", "array.dataflow")
+
+
+def test_a_heat_map_shows_the_best_of_each_field(tmp_path: Path) -> None:
+    report = done(tmp_path)
+    field = heatmap(report, "array.rows", "array.dataflow").axes[0].images[0].get_array()
+    rows = [row for row in report.done if (row.settings["array.rows"], row.settings["array.dataflow"]) == (4, "os")]
+    assert field[1][1] == min(row.figures["cycles"] for row in rows if row.figures)

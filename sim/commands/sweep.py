@@ -13,6 +13,7 @@ from pathlib import Path
 from sim.commands._options import width
 from sim.commands._progress import SweepBar
 from sim.sweep import Sweep, run_sweep, search
+from sim.sweep.plots import plot
 from sim.sweep.text import text
 from sim.textfile import write
 
@@ -33,6 +34,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on in a folder that another sweep, or this one before a change, began"
     )
+    parser.add_argument("--plots", action="store_true", help="draw the front, the axes and a heat map into the folder")
     parser.add_argument(
         "--export", action="append", default=[], metavar="FILE", help="write a table of all points: .csv or .parquet"
     )
@@ -52,8 +54,10 @@ def execute(options: Namespace) -> int:
     write(folder / "front.csv", report.front_csv())
     for target in options.export:
         report.export(target)
+    pictures = plot(report, folder) if options.plots else []
     sys.stdout.write(text(report, width()))
     sys.stdout.write(f"\nall points: {folder / 'points.csv'}; the front: {folder / 'front.csv'}\n")
+    sys.stdout.write("".join(f"picture: {path}\n" for path in pictures))
     return 0
 
 
