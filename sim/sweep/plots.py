@@ -11,7 +11,9 @@ import numpy as np
 from sim.errors import ConfigError, Problem, unknown
 from sim.sweep.figures import Objective
 from sim.sweep.report import Report
-from sim.sweep.sensitivity import sensitivities
+from sim.sweep.schema import is_axis
+from sim.sweep.sensitivity import order, sensitivities
+from sim.sweep.text import written
 
 _UNITS = {"energy_pj": "pJ", "seconds": "s", "edp": "J s", "area_mm2": "mm2"}
 _GREY, _BLUE, _RED = "#b8bcc4", "#2166ac", "#b2182b"
@@ -24,7 +26,7 @@ def plot(report: Report, folder: Path) -> list[Path]:
     """
     if not report.done:
         raise ConfigError(Problem("has no simulated point to draw", report.sweep.name))
-    found = sensitivities(report)
+    found = [entry for entry in sensitivities(report) if is_axis(report.sweep, entry.key)]
     pictures = {"sensitivity": sensitivity(report)} if found else {}
     if len(report.objectives) > 1:
         pictures |= {"front": front(report)}
@@ -68,15 +70,14 @@ def front(report: Report) -> Any:
 
 def parallel(report: Report) -> Any:
     """Return the figure of parallel coordinates: each design a line over keys and objectives, the front in colour."""
-    keys = [entry.key for entry in sensitivities(report)][::-1]
+    keys = [entry.key for entry in sensitivities(report) if is_axis(report.sweep, entry.key)][::-1]
     figure, axes = _axes(1.6 * (len(keys) + len(report.objectives)) + 1.5, 5)
     on_front = {row.point for row in report.front()}
     places = {key: _places([row.settings[key] for row in report.done]) for key in keys}
     for objective in report.objectives:
         costs = np.log([max(abs((row.figures or {})[objective.figure]), 1e-300) for row in report.done])
         places[_title(objective)] = ((costs - costs.min()) / (np.ptp(costs) or 1.0)).tolist()
-    order = sorted(range(len(report.done)), key=lambda i: report.done[i].point in on_front)
-    for i in order:
+    for i in sorted(range(len(report.done)), key=lambda i: report.done[i].point in on_front):
         chosen = report.done[i].point in on_front
         heights = [values[i] for values in places.values()]
         colour, strength, width = (_RED, 0.9, 1.4) if chosen else (_GREY, 0.25, 0.7)
@@ -86,7 +87,7 @@ def parallel(report: Report) -> Any:
     axes.set_xticks(range(len(places)), list(places), rotation=15)
     axes.set_yticks([])
     title = f"{report.sweep.name}: front in red; objectives from least (below) to most"
-    axes.set(title=title, xlim=(-0.2, len(places)))
+    axes.set(title=title, xlim=(-0.2, len(places) - 0.6))
     for place in range(len(places)):
         axes.axvline(place, color="black", linewidth=0.6, alpha=0.5)
     return figure
@@ -98,7 +99,7 @@ def _places(values: Sequence[Any]) -> list[float]:
 
 
 def _distinct(values: Sequence[Any]) -> list[str]:
-    return list(dict.fromkeys(str(value) for value in values))
+    return list(dict.fromkeys(str(value) for value in sorted(values, key=order)))
 
 
 def _ticks(axes: Any, place: int, report: Report, key: str) -> None:
@@ -110,7 +111,7 @@ def _ticks(axes: Any, place: int, report: Report, key: str) -> None:
 
 def sensitivity(report: Report) -> Any:
     """Return the tornado: for each key the range of the first objective's mean over its values."""
-    found = sensitivities(report)[::-1]
+    found = [entry for entry in sensitivities(report) if is_axis(report.sweep, entry.key)][::-1]
     figure, axes = _axes(7, 1.2 + 0.45 * len(found))
     first = report.objectives[0]
     costs = np.abs(report.costs()[:, 0])
@@ -124,7 +125,10 @@ def sensitivity(report: Report) -> Any:
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(found)), [entry.key for entry in found])
     axes.set(xlabel=f"mean {first.title} at a value, over the mean of all", title=report.sweep.name, xscale="log")
-    axes.margins(x=0.2)
+    reach = [mean / middle for entry in found for mean in entry.means[0]]
+    axes.set_xlim(min(reach) / 1.5, max(reach) * 1.5)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     return figure
 
 
@@ -147,7 +151,7 @@ def heatmap(report: Report, across: str, up: str, figure_name: str = "") -> Any:
     image = axes.imshow(shown, origin="lower", aspect="auto", cmap="viridis_r" if sign > 0 else "viridis")
     for (line, column), value in np.ndenumerate(shown):
         if np.isfinite(value):
-            axes.text(column, line, f"{value:.3g}", ha="center", va="center", fontsize=8, color="white",
+            axes.text(column, line, written(name, value), ha="center", va="center", fontsize=8, color="white",
                       bbox={"facecolor": "black", "alpha": 0.35, "linewidth": 0, "pad": 1.5})  # fmt: skip
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(lines)), lines)

@@ -38,7 +38,7 @@ def sensitivities(report: Report) -> list[Sensitivity]:
         for place, row in enumerate(done):
             places.setdefault(_hashable(row.settings[key]), []).append(place)
         if len(places) > 1:
-            values = sorted(places, key=lambda value: _order(value))
+            values = sorted(places, key=order)
             means = np.exp([logs[places[value]].mean(axis=0) for value in values])
             found.append(_sensitivity(key, values, means, [o.sign for o in report.objectives]))
     return sorted(found, key=lambda entry: -entry.ratios[0])
@@ -57,6 +57,7 @@ def _hashable(value: Any) -> Hashable:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _order(value: Any) -> tuple[bool, Any]:
+def order(value: Any) -> tuple[bool, Any]:
+    """Return what values are sorted by: numbers and quantities by amount, then words."""
     amount = number(value)
     return (False, amount) if isinstance(amount, int | float) else (True, str(amount))
