@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "validation" / "references"
 def test_every_reference_has_a_row_in_the_report() -> None:
     text = REPORT.read_text(encoding="utf-8")
     found = references()
-    assert len(found) == len(list(FOLDER.glob("*.py")))
+    assert len(found) >= len(list(FOLDER.glob("*.py")))
     assert all(f"| {reference.title} | {reference.measures} |" in text for reference in found)
 
 

@@ -38,8 +38,10 @@ those that the reference states, and what is assumed beside them stands in the f
 def references() -> list[Reference]:
     """Return every reference in `references/`, in order."""
     folder = HERE / "references"
-    found = [importlib.import_module(f"tests.validation.references.{module.name}").REFERENCE
-             for module in pkgutil.iter_modules([str(folder)])]  # fmt: skip
+    found: list[Reference] = []
+    for module in pkgutil.iter_modules([str(folder)]):
+        held = importlib.import_module(f"tests.validation.references.{module.name}").REFERENCE
+        found += held if isinstance(held, list) else [held]
     return sorted(found, key=lambda reference: reference.order)
 
 
