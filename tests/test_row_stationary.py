@@ -78,7 +78,9 @@ def test_a_pass_takes_the_cycles_of_the_grid_and_its_sums_are_those_of_numpy(arr
     assert done.ends == tuple(array.sram_read_latency + i * interval + timing.end - 1 for i in range(count))
     assert all(np.array_equal(sums, convolved(block)) for sums in done.sums)
     assert done.macs == count * block.sums[:, 0].size * block.weights.size
-    assert timing.first + timing.computing <= timing.busy <= interval
+    pes = np.prod(block.sets) * block.weights.shape[2] * block.sums.shape[2]
+    assert done.macs <= count * timing.computing * pes
+    assert timing.first + timing.computing + timing.adding <= timing.busy <= interval
 
 
 @law(arrays(rows=40), blocks(), st.sampled_from(("weights", "inputs", "sums")), quick=25, full=500)

@@ -37,14 +37,16 @@ from sim.plan import PassShape
 class PassTiming:
     """The cycles of a processing pass, from the moment at which the PEs are free for it.
 
-    The first multiply-accumulate is at `first`, `busy` cycles after the start the PEs are free for the next pass.
-    `computing` cycles have a multiply-accumulate or an addition in each PE of the sets. The last sum is written at
-    `end`. What arrives has been asked for `sram_read_latency` cycles earlier; in none of these is that wait.
+    The first multiply-accumulate is at `first`; `busy` cycles after the start the PEs are free for the next pass.
+    `computing` cycles have a multiply-accumulate in each PE of the sets, `adding` cycles the addition of a sum
+    from below. The last sum is written at `end`. What arrives has been asked for `sram_read_latency` cycles
+    earlier; in none of these is that wait.
     """
 
     first: int
     busy: int
     computing: int
+    adding: int
     end: int
 
 
@@ -64,7 +66,8 @@ def pass_timing(array: ArrayKnobs, shape: PassShape, lag: int = 0) -> PassTiming
         for output in {0, shape.outputs - 1}:
             behind = windows - 1 - (image * shape.outputs + output)
             last = max(last, _arrival(array, shape, image, output) + macs + behind * slot)
-    return PassTiming(first, last + _leaving(shape), windows * (macs + p), last + _through(array, shape) + sums)
+    end = last + _through(array, shape) + sums
+    return PassTiming(first, last + _leaving(shape), windows * macs, windows * p, end)
 
 
 def lag_behind(array: ArrayKnobs, shape: PassShape) -> int:

@@ -75,7 +75,7 @@ class PassUnit(Unit):
             yield self.env.timeout(start - self.env.now)
 
     def _book(self, job: Job, work: PassWork, start: int, lag: int) -> None:
-        """Book what came before the pass, then the pass: loading PEs, computing, what the buses and the port cost."""
+        """Book what came before the pass, then the pass: loading PEs, computing, adding sums, buses and port."""
         moved = self.catch_up(job.shift)
         self.drained += moved
         begin = start + job.shift
@@ -88,7 +88,8 @@ class PassUnit(Unit):
         for cause, amount in (
             ("fill", timing.first),
             ("compute", timing.computing),
-            ("wait_port", self._busy(work, lag) - timing.first - timing.computing),
+            ("drain", timing.adding),
+            ("wait_port", self._busy(work, lag) - timing.first - timing.computing - timing.adding),
         ):
             self.book(job, self.ledger.until + amount, cause)
         self.drained, self.last_layer = begin + self._last(work, lag), job.layer
