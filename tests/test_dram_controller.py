@@ -58,7 +58,7 @@ def serve(device: Device, batches: list[tuple[list[int], list[bool], int]], tick
     return controller
 
 
-@law(st.data(), quick=30, full=3000)
+@law(st.data(), quick=30, full=400)
 def test_commands_are_legal_and_every_request_is_served(data: Any) -> None:
     device = data.draw(devices())
     work = [data.draw(batches(device)) for _ in range(data.draw(st.integers(1, 3)))]
@@ -74,7 +74,7 @@ def test_commands_are_legal_and_every_request_is_served(data: Any) -> None:
     assert moved == counters.reads + counters.writes
 
 
-@law(st.data(), quick=25, full=2000)
+@law(st.data(), quick=25, full=300)
 def test_time_jumps_change_nothing(data: Any) -> None:
     """Going clock by clock issues the same commands at the same clocks as jumping from command to command."""
     device = data.draw(devices())
@@ -82,7 +82,7 @@ def test_time_jumps_change_nothing(data: Any) -> None:
     assert serve(device, work, ticks=True).logs == serve(device, work).logs
 
 
-@law(st.data(), quick=20, full=1000)
+@law(st.data(), quick=20, full=250)
 def test_peak_bandwidth_is_never_exceeded(data: Any) -> None:
     """On every data bus, accesses of one direction are a burst apart, and all together fit in the clocks."""
     device = data.draw(devices())
@@ -194,7 +194,7 @@ def test_a_slower_clock_is_never_faster_for_one_stream(name: str) -> None:
         assert seconds[1][0] >= seconds[0][0] - commands * plain.clock_seconds * 5 / 4
 
 
-@law(st.data(), quick=15, full=500)
+@law(st.data(), quick=15, full=150)
 def test_equal_states_go_on_equally(data: Any) -> None:
     """The same work later leaves the same state, counted from then, and what follows takes as long."""
     plain = data.draw(devices())

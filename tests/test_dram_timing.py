@@ -48,7 +48,7 @@ def test_each_constraint_alone_holds_to_the_clock(name: str) -> None:
                 assert timing.clock(second, node) == bound, (key, first, second)
 
 
-@law(st.data(), quick=40, full=2000)
+@law(st.data(), quick=40, full=500)
 def test_tables_agree_with_the_history(data: Any) -> None:
     """Any command at any node after any history may come exactly when the constraints, read one by one, allow it."""
     name = data.draw(st.sampled_from(DEVICES))

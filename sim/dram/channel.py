@@ -45,12 +45,6 @@ class Channel(Maintained):
         self._look = [each for command in self._slot_commands for each in self.timing.lookup[command]]
         self._floor = [0] * len(self._look)
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits: no stream, no queue, no active request, no maintenance."""
-        banks = self.banks
-        return not (self.streams or banks.held[READ] or banks.held[WRITE] or banks.active or self._orders)
-
     def state(self, since: int) -> tuple[Any, ...]:
         """Return all that decides what comes next, with clocks counted from `since`: equal states go on equally."""
         banks = self.banks

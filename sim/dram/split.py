@@ -36,11 +36,6 @@ class SplitActivateChannel(Channel):
         waiting = None if self._wakened is None else self._wakened[1]
         return *super().state(since), opening, max(0, self._awake_until - since), waiting
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits: as in any channel, and no row is opening."""
-        return super().idle and not self._opening and self._wakened is None
-
     def _issue_next(self, now: int, limit: int) -> bool:
         if self._wakened is not None:
             (request, slot), self._wakened = self._wakened, None
