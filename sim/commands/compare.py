@@ -1,4 +1,4 @@
-"""Put the totals of several results side by side, each as a ratio to the first."""
+"""Put several results side by side, as ratios to the first, and say layer by layer why they differ."""
 
 from __future__ import annotations
 

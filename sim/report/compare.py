@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sim import textfile
 from sim.errors import ConfigError, Problem
+from sim.report.differences import explain
 from sim.report.summary import energy, off_chip
 from sim.report.table import Column, table
 from sim.result import Result
@@ -35,11 +36,12 @@ def load_result(file: str | Path) -> Result:
 
 
 def compare(results: Sequence[tuple[str, Result]], width: int) -> str:
-    """Return a line for each named result, every figure after the first with its ratio to the first."""
+    """Return a line for each named result with ratios to the first, and why each differs from it, layer by layer."""
     columns = [Column("result", right=False), Column("run", right=False, spare=1)]
     for title, _, _ in MEASURES:
         columns += [Column(title), Column("")]
-    return table(columns, [_row(name, result, results[0][1]) for name, result in results], width)
+    totals = table(columns, [_row(name, result, results[0][1]) for name, result in results], width)
+    return "\n".join([totals, *(explain(results[0], other, width) for other in results[1:])])
 
 
 def _row(name: str, result: Result, first: Result) -> list[str]:

@@ -4,8 +4,12 @@ Reading order: `schema` (the file), `keys`, `axes`, `space`, `conditions` (from 
 (one point), `executors`, `store`, `run` (all points), `figures`, `front`, `report` (what was found).
 """
 
+from sim.sweep.latency import latency_table
 from sim.sweep.report import Report, Row
 from sim.sweep.run import Progress, Sweep, run_sweep
 from sim.sweep.search import search
+from sim.sweep.trust import correlate
 
-__all__ = ["Progress", "Report", "Row", "Sweep", "run_sweep", "search"]
+__all__ = [
+    "Progress", "Report", "Row", "Sweep", "correlate", "latency_table", "run_sweep", "search",
+]  # fmt: skip
