@@ -113,7 +113,8 @@ def _weight(view: View, extent: Extent, at: Mapping[str, int]) -> Region:
     if layout == "row_major":
         return Region([(kernel.groups, g), (kernel.n, n), (kernel.k, k)], bits)
     channels = np.unique(k // kernel.taps)
-    taps = np.arange(kernel.taps) if k.size >= kernel.taps else np.unique(k % kernel.taps)
+    whole = view.passes is None and k.size >= kernel.taps
+    taps = np.arange(kernel.taps) if whole else np.unique(k % kernel.taps)
     return Region([(kernel.groups, g), (kernel.n, n), (kernel.taps, taps), (kernel.channels, channels)], bits)
 
 
