@@ -36,37 +36,61 @@ class Vcd(Format):
 
 
 def _samples(reader: Any, text: str, file: str, choices: Choices) -> Iterator[handshake.Sample]:
-    kinds = reader.TokenKind
-    paths: dict[str, str] = {}
-    scopes: list[str] = []
-    values: dict[str, bool] = {}
-    codes: dict[str, str] = {}
-    clock = ""
-    changes: dict[str, bool] = {}
+    """Yield what the named signals say just before each rising edge of the clock."""
+    kinds, paths, scopes = reader.TokenKind, dict[str, str](), list[str]()
+    wave: _Wave | None = None
     for token in reader.tokenize(io.BytesIO(text.encode())):
-        if token.kind is kinds.SCOPE:
-            scopes.append(token.scope.ident)
-        elif token.kind is kinds.UPSCOPE:
-            scopes.pop()
-        elif token.kind is kinds.VAR:
-            paths[".".join([*scopes, token.var.reference])] = token.var.id_code
+        if wave is not None:
+            if token.kind is kinds.CHANGE_TIME and wave.settle():
+                yield wave.sample(choices)
+            wave.change(token, kinds)
         elif token.kind is kinds.ENDDEFINITIONS:
             codes = {name: _find(name, paths, file) for name in handshake.signals(choices)}
-            clock = _clock(choices.clock_signal, paths, file)
-            values = dict.fromkeys([*codes.values(), clock], False)
-        elif token.kind is kinds.CHANGE_TIME:
-            if changes.get(clock) and not values[clock]:
-                yield handshake.sample({name: values[code] for name, code in codes.items()}, choices)
-            values |= changes
-            changes = {}
-        elif token.kind in (kinds.CHANGE_SCALAR, kinds.CHANGE_VECTOR):
-            change = token.scalar_change if token.kind is kinds.CHANGE_SCALAR else token.vector_change
-            if change.id_code in values:
-                changes[change.id_code] = _high(change.value)
-    if not codes:
+            wave = _Wave(codes, _clock(choices.clock_signal, paths, file))
+        else:
+            _declare(token, kinds, paths, scopes)
+    if wave is None:
         raise ConfigError(Problem("ends before $enddefinitions", file))
-    if changes.get(clock) and not values[clock]:
-        yield handshake.sample({name: values[code] for name, code in codes.items()}, choices)
+    if wave.settle():
+        yield wave.sample(choices)
+
+
+def _declare(token: Any, kinds: Any, paths: dict[str, str], scopes: list[str]) -> None:
+    """Take in a declaration: a scope, its end, or a signal by its path."""
+    if token.kind is kinds.SCOPE:
+        scopes.append(token.scope.ident)
+    elif token.kind is kinds.UPSCOPE:
+        scopes.pop()
+    elif token.kind is kinds.VAR:
+        paths[".".join([*scopes, token.var.reference])] = token.var.id_code
+
+
+class _Wave:
+    """The values of the named signals, and those that change at the time that is being read."""
+
+    def __init__(self, codes: dict[str, str], clock: str) -> None:
+        self.codes, self.clock = codes, clock
+        self.values = dict.fromkeys([*codes.values(), clock], False)
+        self.before = self.values
+        self.changes: dict[str, bool] = {}
+
+    def change(self, token: Any, kinds: Any) -> None:
+        """Take in a change of a signal that is named."""
+        if token.kind not in (kinds.CHANGE_SCALAR, kinds.CHANGE_VECTOR):
+            return
+        change = token.scalar_change if token.kind is kinds.CHANGE_SCALAR else token.vector_change
+        if change.id_code in self.values:
+            self.changes[change.id_code] = _high(change.value)
+
+    def settle(self) -> bool:
+        """Let the changes of one time happen; return whether the clock has risen by them."""
+        self.before, self.values = self.values, self.values | self.changes
+        self.changes = {}
+        return self.values[self.clock] and not self.before[self.clock]
+
+    def sample(self, choices: Choices) -> handshake.Sample:
+        """Return what the signals said before the changes that happened last."""
+        return handshake.sample({name: self.before[code] for name, code in self.codes.items()}, choices)
 
 
 def _high(value: int | str) -> bool:
