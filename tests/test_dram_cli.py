@@ -75,6 +75,12 @@ def test_the_limiter_names_what_holds_back(mapping: str, pattern: str, stride: i
     assert waits[cause] > 0.95 * (1 - found.bandwidth_utilization) - 0.01
 
 
+def test_opening_the_first_row_is_told_as_such() -> None:
+    """One read of DDR4-2400R: 16 clocks of tRCD, 4 of data, 16 of CL and the clock of the activation as latency."""
+    found = run("ddr4_2400r", pattern="seqR", requests=1).limiter
+    assert found == pytest.approx({"tRCD": 16 / 37, "data": 4 / 37, "latency": 17 / 37})
+
+
 def test_a_trace_file_is_served_in_order(tmp_path: Path, capsys: Capture) -> None:
     trace, commands = tmp_path / "t.csv", tmp_path / "c.csv"
     trace.write_text("address,write\n0,0\n0x20000,0\n64,1\n")

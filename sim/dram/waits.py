@@ -1,8 +1,9 @@
 """Why data buses stood still: every clock of every bus by the constraint, or the lack of work, that took it.
 
 Between two accesses of a bus, the clocks beyond the first's data are laid to what made the second wait last: the
-constraint that its command met; behind an activation, what made the activation wait; behind a precharge, what made
-that wait. `queue`: the request had not come yet; `order`: another command went first.
+constraint that its command met; behind an activation, what made the activation wait (tRCD, where it waited for the
+request alone); behind a precharge, what made that wait. `queue`: the request had not come yet; `order`: another command
+went first.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Waits:
         self._closed = [ORDER] * tree.banks
         self._activated_at = [0] * tree.banks
         self._to_access = [_clocks_to(spec, command) for command in ("RD", "WR")]
+        self._opening = ["tRCD" if "tRCD" in spec.timing else name for name in ("tRCDRD", "tRCDWR")]
         self._slack = int(spec.half_clocks)
         self._activated = [_follows(name, spec, "activate") for name in timing.reasons]
         self._precharged = [_follows(name, spec, "precharge") for name in timing.reasons]
@@ -56,12 +58,23 @@ class Waits:
         gap = clock - self._free[bus]
         if gap > 0:
             if opened:
-                usable = self._activated_at[bank] + self._to_access[request[KIND]]
-                self._lay(self._opened[bank], min(gap, usable - self._free[bus]))
-                gap = min(gap, clock - usable)
+                gap -= self._lay_opening(request, gap, clock)
             self._lay(self._name(self._reason(ready, clock), request, clock), gap)
         self._free[bus] = clock + self._burst
         self._moved[bus] += 1
+
+    def _lay_opening(self, request: Request, gap: int, clock: int) -> int:
+        """Lay the clocks of `gap` until the row could be used to what its activation waited for, return how many.
+
+        Where that was only the request, which came late, the time that opening takes is its own cause (tRCD).
+        """
+        bank, kind = request[BANK], request[KIND]
+        begun, cause = self._activated_at[bank], self._opened[bank]
+        until = min(gap, max(0, begun + self._to_access[kind] - (clock - gap)))
+        late = min(until, max(0, begun - (clock - gap))) if cause == QUEUE else until
+        self._lay(cause, late)
+        self._lay(self._opening[kind], until - late)
+        return until
 
     def _lay(self, cause: str, clocks: int) -> None:
         if clocks > 0:
