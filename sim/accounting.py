@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sim import energy
-from sim.arch import OPERANDS, Arch, Simple, Systolic, Vector
+from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
 from sim.frontend import Stage
@@ -46,8 +46,8 @@ class Book:
             self.costs[self.array, "mac"] = self.table.mac(precision.input, precision.weight, precision.partial_sum)
             self.costs[self.array, "register"] = self.table.register(1)
             self.costs[self.array, "hop"] = self.table.link()
-        if isinstance(chip.memory, Simple):
-            read, write = self.table.dram(chip.memory.technology)
+        if isinstance(chip.memory, Simple | Dram):
+            read, write = self.table.dram(getattr(chip.memory, "technology", "lpddr4"))
             self.costs["dram", "read"], self.costs["dram", "write"] = read, write
         self.costs["link", "bit"] = self.table.link()
         leakless = []
@@ -105,7 +105,7 @@ class Book:
             mapping_efficiency=used / slots if slots else 0.0, units=self._units(timeline), traffic_bytes=traffic,
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
-            dram=self._dram(traffic, seconds), layers=tuple(layers),
+            dram=self._dram(traffic, seconds, timeline), layers=tuple(layers),
             not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.not_modelled)),
             provenance={"version": __version__, **provenance},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
@@ -136,13 +136,16 @@ class Book:
         kinds = {name: unit.kind for name, unit in self.chip.units.items()} | {"dram": "channel", "link": "link"}
         return {n: {"kind": kinds[n], "cycles": ledger.by_cause()} for n, ledger in timeline.ledgers.items()}
 
-    def _dram(self, traffic: Traffic, seconds: float) -> dict[str, dict[str, Any]]:
+    def _dram(self, traffic: Traffic, seconds: float, timeline: Timeline) -> dict[str, dict[str, Any]]:
         memory = self.chip.memory
-        if not isinstance(memory, Simple):
+        line = memory.channel(self.chip.clock)
+        if line is None:
             return {}
-        moved = sum(sum(operands.values()) for operands in traffic.get("dram", {}).values())
-        share = moved / (memory.bandwidth * seconds) if seconds else 0.0
-        return {"dram": {"bandwidth_utilization": share, "bandwidth_gbps": moved / seconds / 1e9 if seconds else 0.0}}
+        found, peak = timeline.dram.get("dram", {}), float(line.burst * self.chip.clock / line.cycles_per_burst)
+        useful = sum(sum(operands.values()) for operands in traffic.get("dram", {}).values())
+        moved = (found["reads"] + found["writes"]) * line.burst if found else useful
+        rate = moved / seconds if seconds else 0.0
+        return {"dram": {**found, "bandwidth_utilization": rate / peak, "bandwidth_gbps": rate / 1e9}}
 
     def _compulsory(self, tasks: Sequence[Task]) -> dict[str, int]:
         """Return the bytes of each operand if every one that a multiply-accumulate touches moved once."""

@@ -17,17 +17,19 @@ from typing import Any
 
 import simpy
 
-from sim.arch import Arch, Simple, Systolic, Vector
+from sim.arch import Arch, Dram, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.errors import DeadlockError
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
+from sim.hardware.dram import DramUnit
 from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
 from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Record, Unit, Wait
+from sim.layout import Geometry, Placement
 from sim.plan import START, Loop, Node, Position, Step, steps
 from sim.timeline import Timeline
 
@@ -36,7 +38,6 @@ AHEAD = 3
 can start early."""
 SETTLED = 4
 """Iterations that must repeat with one shift: a job depends on jobs at most LOOKAHEAD iterations before and after."""
-
 
 class Engine:
     """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run.
@@ -68,6 +69,7 @@ class Engine:
         self.ports.watch(step for stage in stages for step, _ in steps(stage.plan.body))
         if limit is not None:
             self._set_deadlines(stages, limit)
+        self._place(stages)
         self.env.process(self._dispatch(stages))
         try:
             with _collector_paused():
@@ -82,7 +84,19 @@ class Engine:
         layers = max((stage.layer for stage in stages), default=-1) + 1
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
-        return Timeline(self.end, ledgers, spans, peaks)
+        drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
+        dram = {name: unit.statistics(stages, self.end) for name, unit in drams.items()}
+        return Timeline(self.end, ledgers, spans, peaks, dram)
+
+    def _place(self, stages: Sequence[Stage]) -> None:
+        """Give every tensor its place where memory is DRAM; loops are not skipped where every burst is simulated."""
+        memory = self.arch.memory
+        if isinstance(memory, Dram):
+            device, layout = memory.open(), memory.layout
+            layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
+            geometry = Geometry(device.burst, device.capacity, layouts, layout.tensors, self.arch.precision)
+            self.front.addresses = Placement(geometry, stages)
+            self.fast_forward = self.fast_forward and memory.extrapolate
 
     def _set_deadlines(self, stages: Sequence[Stage], limit: int) -> None:
         mine: dict[str, list[tuple[Step, int]]] = {}
@@ -148,6 +162,8 @@ class Engine:
             records.popleft()
         seen = list(islice(records, SETTLED + 1))
         if complete <= SETTLED or self.outstanding[0].sequence < seen[0].first or not remaining:
+            return False
+        if any(unit.measured >= seen[0].first for unit in self.units.values()):
             return False
         period = period_of(seen)
         if period is None:
@@ -227,6 +243,8 @@ def _units(env: simpy.Environment, arch: Arch, engine: Engine, ports: Ports) -> 
             units[name] = VectorUnit(env, name, engine, unit, ports)
     if arch.link is not None and arch.array is not None and arch.array.count > 1:
         units["link"] = LinkUnit(env, "link", engine, arch.link)
-    if isinstance(arch.memory, Simple):
+    if isinstance(arch.memory, Dram):
+        units["dram"] = DramUnit(env, "dram", engine, arch, ports)
+    elif arch.bounded:
         units["dram"] = ChannelUnit(env, "dram", engine, arch, ports)
     return units

@@ -14,6 +14,7 @@ from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.frontend import Read, Stage
 from sim.graph import Graph
+from sim.hardware.dram import estimate
 from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task, fuse_vector, lower
 from sim.mapper import Choice, Trials, search, search_chunks
@@ -78,7 +79,7 @@ def simulate(
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
-    stages = Stages(chip, lowered, book, trials).all(progress)
+    stages = Stages(estimate(chip), lowered, book, trials).all(progress)
     timeline = Engine(chip, fast_forward, record).run(stages)
     result = book.result(lowered, stages, timeline, missing, dict(provenance))
     return replace(result, notes=tuple(remarks), timeline=timeline if record else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 CAUSES = (
     "compute", "fill", "drain", "wait_input", "wait_weight", "wait_output_space", "wait_port", "wait_dependency", "idle"
@@ -86,9 +87,10 @@ class Occupancy:
 
 @dataclass
 class Timeline:
-    """What the engine found: the end, each unit's ledger, each layer's span, each buffer's peak."""
+    """What the engine found: the end, each unit's ledger, each layer's span, each buffer's peak, what DRAM did."""
 
     cycles: int
     ledgers: dict[str, Ledger]
     spans: list[tuple[int, int]]
     peaks: dict[str, int]
+    dram: dict[str, dict[str, Any]] = field(default_factory=dict)

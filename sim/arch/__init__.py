@@ -9,6 +9,7 @@ from sim.arch.buffer import Buffer
 from sim.arch.chip import Arch, Link, Precision, channel
 from sim.arch.choices import MappingChoice, MappingChoices, PassChoice, Tile
 from sim.arch.loading import build, load, read_arch
+from sim.arch.memories.dram import Dram
 from sim.arch.memories.ideal import Ideal
 from sim.arch.memories.simple import Simple
 from sim.arch.memory import MEMORIES, Channel, Memory
@@ -19,7 +20,7 @@ from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 
 __all__ = [
-    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Ideal", "Link", "MappingChoice",
+    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Dram", "Ideal", "Link", "MappingChoice",
     "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic", "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

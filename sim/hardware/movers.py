@@ -45,19 +45,30 @@ class _Mover(Unit):
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""
         yield from self.wait(job.waits)
+        self.start(job)
+        busy, latency = self.cost(job.step)
+        yield from self.hold(job, busy)
+        self.release(job)
+        self.finish(job, int(self.env.now) + latency)
+
+    def start(self, job: Job) -> None:
+        """Let a job begin now, and book what it waited for."""
         job.start = int(self.env.now)
         if job.on_start:
             job.on_start()
-        busy, latency = self.cost(job.step)
         self._note_dependency(job)
         self.catch_up(job.shift)
         begin = job.start + job.shift
-        least, shared = self.passing(job.step)
-        self.commit(job, begin, least)
+        self.commit(job, begin, self.passing(job.step)[0])
         if job.waits:
             self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
         self.book(job, begin, "wait_dependency")
-        self.book(job, begin + busy, "compute")
+
+    def hold(self, job: Job, busy: int) -> Generator[simpy.Event, Any, None]:
+        """Keep the unit for `busy` cycles from the start of the job, and for as long as ports take beyond them."""
+        alone, shared = self.passing(job.step)
+        least = max(busy, alone)
+        self.book(job, job.start + job.shift + busy, "compute")
         if shared:
             yield from self._share(job, least, shared)
         elif least:
@@ -65,8 +76,6 @@ class _Mover(Unit):
         now = int(self.env.now)
         job.done.held_up = now - job.start - busy
         self.book(job, now + job.shift, "wait_port")
-        self.release(job)
-        self.finish(job, now + latency)
 
     def _share(self, job: Job, least: int, shared: tuple[Demand, ...]) -> Generator[simpy.Event, Any, None]:
         """Move what the job asks of ports beside others."""
