@@ -18,6 +18,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 from math import ceil
 from typing import Any
 
@@ -38,10 +39,10 @@ from sim.hardware.unit import Job, Watcher
 from sim.plan import Step, Store, steps
 
 SETTLED = 3
-"""Transfers of a kind, and blocks of a transfer, that must agree."""
+"""Transfers of a kind, and blocks of a transfer, that are measured at least."""
 AGREE = 0.01
-"""Spread, as a share of their time, within which they do."""
-PATIENCE = 12
+"""Share of the mean by which one more transfer may move it at most, or a block differ from the one before."""
+PATIENCE = 8
 """Transfers of a kind that are measured at most."""
 BLOCK = 1024
 """Bursts of a long transfer that are measured at a time."""
@@ -123,9 +124,8 @@ class Kind:
         """Take up a measured transfer; fix the cost of all others where the last ones agree, or were enough."""
         self.held.append(held)
         self.done.append(done)
-        agree = all(len(v) >= SETTLED and _spread(v) <= AGREE * max(v) for v in (self.held, self.done))
-        if agree or len(self.done) >= PATIENCE:
-            hold, there = (round(sum(v[-SETTLED:]) / SETTLED) for v in (self.held, self.done))
+        if len(self.done) >= PATIENCE or (_settled(self.held) and _settled(self.done)):
+            hold, there = (round(_means(v)[-1]) for v in (self.held, self.done))
             self.cost = hold, max(hold, there)
 
     @property
@@ -135,8 +135,19 @@ class Kind:
 
 
 def _spread(values: Sequence[int]) -> int:
-    last = values[-SETTLED:]
-    return max(last) - min(last)
+    return max(values) - min(values)
+
+
+def _means(values: Sequence[int]) -> list[float]:
+    """Return the mean of the first two, three, ... values, but the very first, which may have found rows closed."""
+    later = values[1:] or values
+    return [total / count for count, total in enumerate(accumulate(later), start=1)]
+
+
+def _settled(values: Sequence[int]) -> bool:
+    """Whether one more value hardly moves the mean."""
+    means = _means(values)[-2:]
+    return len(values) >= SETTLED and abs(means[1] - means[0]) <= AGREE * means[1]
 
 
 def _drift(clocks: Sequence[int]) -> int:
@@ -177,7 +188,7 @@ class DramUnit(ChannelUnit):
             self.cycle *= rates(memory.model_dump_json()).stretch
         self.controller = _controller(_quiet(self.device) if self.extrapolates else self.device)
         self.clock = Fraction(chip.clock) / self.device.clock_hertz
-        self.kinds: dict[tuple[int, int], Kind] = {}
+        self.kinds: dict[tuple[type, int], Kind] = {}
         self.before: Step | None = None
         self.under_way: list[Transit] = []
 
@@ -189,7 +200,7 @@ class DramUnit(ChannelUnit):
         """Hold the channel until all bursts of the transfer are in the queues; its data are there when they are."""
         yield from self.wait(job.waits)
         self.start(job)
-        kind = self.kinds.setdefault((id(self.before), id(job.step)), Kind())
+        kind = self.kinds.setdefault((type(self.before), id(job.step)), Kind())
         self.before = job.step
         if kind.cost is None or not self.extrapolates:
             yield from self._measure(job, kind)
