@@ -14,7 +14,7 @@ from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.frontend import Read, Stage
 from sim.graph import Graph
-from sim.hardware.dram import estimate
+from sim.hardware.sustained import estimate
 from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task, fuse_vector, lower
 from sim.mapper import Choice, Trials, search, search_chunks

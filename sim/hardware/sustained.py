@@ -1,0 +1,69 @@
+"""What a DRAM device sustains on a sequential stream, measured on its controllers; the chip that mappers rank on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.arch import Arch, Dram, Simple
+from sim.dram.controller import Controller
+from sim.dram.device import Device
+
+STREAM = 4096
+"""Bursts of the sequential stream."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device does on a sequential stream: clocks of a burst, clocks to the first data, and by how much refresh
+    stretches time."""
+
+    burst: Fraction
+    latency: int
+    stretch: Fraction
+
+
+@lru_cache(maxsize=64)
+def rates(memory: str) -> Rates:
+    """Return the rates of a memory, given as the JSON of its Dram, measured on its controllers."""
+    device = Dram.model_validate_json(memory).open()
+    still = quiet(device)
+    stream = np.arange(STREAM, dtype=np.int64) * device.burst % device.capacity
+    plain, first = _run(still, stream), _run(still, stream[:1])
+    return Rates(Fraction(plain, STREAM), first, max(Fraction(1), Fraction(_run(device, stream), plain)))
+
+
+def estimate(chip: Arch) -> Arch:
+    """Return the chip with its DRAM replaced by a channel of the bandwidth that a sequential stream sustains.
+
+    The mapper ranks candidates on it: to simulate every burst of every candidate would take minutes.
+    """
+    memory = chip.memory
+    if not isinstance(memory, Dram):
+        return chip
+    device, found = memory.open(), rates(memory.model_dump_json())
+    bandwidth = device.burst * device.clock_hertz / (found.burst * found.stretch)
+    seconds = float(found.latency / device.clock_hertz)
+    simple = Simple.model_construct(
+        kind="simple", bandwidth=int(bandwidth), latency=seconds, burst=device.burst, technology="lpddr4"
+    )
+    return chip.model_copy(update={"memory": simple})
+
+
+def quiet(device: Device) -> Device:
+    """Return the device without refresh."""
+    return Device(device.spec.model_copy(update={"refresh": "off"}))
+
+
+def _run(device: Device, stream: NDArray[np.int64]) -> int:
+    controller = controller_of(device)
+    return controller.finish(controller.submit(stream, False))
+
+
+def controller_of(device: Device) -> Controller:
+    """Return controllers that take as many requests a clock as their buses can move data for."""
+    return Controller(device, per_clock=-(-device.buses // device.timing("BL")))

@@ -1,0 +1,183 @@
+"""Laws of DRAM in a run: every burst is one of a tensor's, time is the controllers', extrapolation keeps its word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import strategies as st
+
+import sim
+from sim import arch as arch_module
+from sim.arch import Dram
+from sim.cli import main
+from sim.dram.controller import Controller
+from sim.engine import Engine
+from sim.errors import ConfigError
+from sim.frontend import Stage
+from sim.kernel import Contraction
+from sim.layout import Geometry, Placement
+from sim.plan import Load, Plan, Store
+from tests.laws import law, runs_of_stages, walk
+
+DEVICES = ("ddr4_2400r", "ddr5_4800bn", "gddr6_14000", "hbm2_2000")
+
+
+def with_dram(arch, device="ddr4_2400r", **keys):
+    """Return the chip with DRAM instead of its memory."""
+    return arch.model_copy(update={"memory": Dram(kind="dram", device=device, **keys)})
+
+
+@st.composite
+def dram_runs(draw):
+    """A bounded chip, now with DRAM of some device, policy and layout, and stages that it can run."""
+    arch, stages = draw(runs_of_stages(bounded=True))
+    layout = {"weight": draw(LAYOUTS), "activation": draw(LAYOUTS)}
+    refresh = draw(st.sampled_from(("all_bank", "off")))
+    return with_dram(arch, draw(st.sampled_from(DEVICES)), layout=layout, refresh=refresh), stages
+
+
+LAYOUTS = st.sampled_from(("row_major", "channel_last", "tiled"))
+
+
+def live(arch):
+    return arch.model_copy(update={"memory": arch.memory.model_copy(update={"extrapolate": False})})
+
+
+def placed(arch, stages):
+    device, layout = arch.memory.open(), arch.memory.layout
+    layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
+    return Placement(Geometry(device.burst, device.capacity, layouts, {}, arch.precision), stages)
+
+
+def bursts_of(arch, stages):
+    """Return how many bursts all transfers of the stages read and write, walked one by one."""
+    placement, moved = placed(arch, stages), {Load: 0, Store: 0}
+    for index, stage in enumerate(stages):
+        for step, at in walk(stage.plan.body):
+            if isinstance(step, Load | Store):
+                moved[type(step)] += placement.stream(index, stage, step, at).size
+    return moved[Load], moved[Store]
+
+
+@law(dram_runs(), quick=20, full=400)
+def test_burst_by_burst_every_burst_of_every_transfer_is_moved_once(case):
+    arch, stages = case
+    arch = live(arch)
+    found = Engine(arch).run(stages).dram.get("dram", {})
+    reads, writes = bursts_of(arch, stages)
+    # A burst that waits to be written answers reads of it, and takes up a second write, without the banks.
+    assert found["reads"] + found["forwarded"] == reads
+    assert found["writes"] + found["merged"] == writes
+    assert found["row_hits"] + found["row_misses"] + found["row_conflicts"] == found["reads"] + found["writes"]
+
+
+@law(dram_runs(), quick=20, full=400)
+def test_burst_by_burst_skipping_loops_changes_nothing(case):
+    arch, stages = case
+    assert Engine(live(arch)).run(stages) == Engine(live(arch), fast_forward=False).run(stages)
+
+
+@law(dram_runs(), quick=20, full=400)
+def test_extrapolated_skipping_loops_changes_nothing(case):
+    arch, stages = case
+    assert Engine(arch).run(stages) == Engine(arch, fast_forward=False).run(stages)
+
+
+@law(dram_runs(), quick=20, full=400)
+def test_the_bound_on_the_error_of_extrapolation_holds(case):
+    arch, stages = case
+    quick, exact = Engine(arch).run(stages), Engine(live(arch)).run(stages)
+    bound = quick.dram["dram"]["extrapolation_error_bound"]
+    assert abs(quick.cycles - exact.cycles) <= bound * quick.cycles + 1
+
+
+@law(dram_runs(), quick=20, full=400)
+def test_with_dram_every_cycle_has_one_cause_and_the_peak_is_never_exceeded(case):
+    arch, stages = case
+    run = Engine(live(arch)).run(stages)
+    for ledger in run.ledgers.values():
+        assert sum(ledger.by_cause().values()) == run.cycles
+    device, did = arch.memory.open(), run.dram["dram"]
+    moved = (did["reads"] + did["writes"]) * device.burst
+    assert moved <= device.peak_bandwidth * (run.cycles + 1) / arch.clock
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("extrapolate", [True, False])
+def test_a_transfer_alone_takes_what_the_controllers_take(device, extrapolate):
+    base = arch_module.load("tiny_4x4", {"clock": "1 GHz", "buffers.weights.capacity": "1 MiB"})
+    arch = with_dram(base, device, refresh="off", extrapolate=extrapolate)
+    arch = arch.model_copy(
+        update={"buffers": {n: b.model_copy(update={"bandwidth": None}) for n, b in arch.buffers.items()}}
+    )
+    kernel = Contraction("fc", filters=64, channels=600)
+    stage = Stage(Plan("fc", kernel, "array", (Load("weight", 64 * 600, (1, 1, 64, 600)),), (("weight", 1),)), 0)
+    stream = placed(arch, [stage]).stream(0, stage, stage.plan.body[0], dict.fromkeys("gmnk", 0))
+    opened = arch.memory.open()
+    controller = Controller(opened, per_clock=-(-opened.buses // opened.timing("BL")))
+    clocks = controller.finish(controller.submit(stream, False))
+    assert Engine(arch).run([stage]).cycles == -(-clocks * 10**9 // opened.clock_hertz)
+
+
+def cycles(**keys):
+    overrides = {"memory": {"kind": "dram", "device": "ddr4_3200aa", **keys}, "clock": "2 GHz"}
+    return sim.run("edge_tpu_like", "gemv:2048x2048", overrides).cycles
+
+
+def test_the_mapping_of_addresses_decides_what_a_stream_takes():
+    """Bank groups in the lowest bits let bursts follow each other after tCCD_S instead of tCCD_L."""
+    slow = cycles(mapping=["Row", "Bank", "BankGroup", "Rank", "Column"])
+    fast = cycles(mapping=["Row", "Rank", "Bank", "Column", "BankGroup"])
+    assert slow > 1.3 * fast
+
+
+def test_two_channels_take_about_half():
+    one, two = cycles(), cycles(channels=2)
+    assert 1.7 < one / two <= 2.05
+
+
+def test_a_layout_that_scatters_a_tile_moves_more_bursts():
+    mapping = {"tile": {"m": 64, "n": 64, "k": 16}}
+    found = {}
+    for layout in ("tiled", "row_major"):
+        memory = {"kind": "dram", "device": "ddr4_2400r", "layout": {"weight": layout}}
+        run = sim.run("edge_tpu_like", "gemm:64x64x1024", {"memory": memory, "mapping": mapping})
+        found[layout] = run.dram["dram"]["reads"]
+    assert found["row_major"] > 1.5 * found["tiled"]
+
+
+def test_the_result_tells_what_the_dram_did(capsys):
+    memory = "memory={kind: dram, device: ddr4_2400r}"
+    assert main(["run", "edge_tpu_like", "gemm:256x256x256", "--set", memory, "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)["dram"]["dram"]
+    contract = {"row_hits", "row_misses", "row_conflicts", "activates", "refreshes", "bandwidth_utilization"}
+    assert contract <= set(found)
+    assert 0 < found["bandwidth_utilization"] <= 1
+
+
+def test_a_device_by_its_name_is_a_memory():
+    short = sim.run("edge_tpu_like", "gemm:64x64x64", {"memory": "ddr4_2400r"})
+    assert (
+        short.dram
+        == sim.run("edge_tpu_like", "gemm:64x64x64", {"memory": {"kind": "dram", "device": "ddr4_2400r"}}).dram
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "memory.device",
+            "ddr4_2400",
+            r"--set memory.device: .*unknown DRAM device 'ddr4_2400'; did you mean 'ddr4_2400r'",
+        ),
+        ("memory.mapping", ["Row", "Bank", "Column"], r"--set memory.mapping: .*the mapping misses Rank, BankGroup"),
+        ("memory.timing", {"tRC": 20}, r"--set memory.timing.*timing contradicts itself: tRC = 20 < tRAS \+ tRP"),
+        ("memory.layout.weight", "tile", r"--set memory.layout.weight: unknown value 'tile'; did you mean 'tiled'"),
+        ("memory.extrapolate", "no", r"--set memory.extrapolate: .*"),
+    ],
+)
+def test_mistakes_in_memory_are_told_with_the_way_out(key, value, message):
+    with pytest.raises(ConfigError, match=message):
+        arch_module.load("edge_tpu_like", {"memory": {"kind": "dram", "device": "ddr4_2400r"}, key: value})
