@@ -10,6 +10,7 @@ from sim import energy
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
+from sim.energy.memory import dram_costs, dram_counts
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Contraction, Kernel, VectorWork
@@ -46,9 +47,11 @@ class Book:
             self.costs[self.array, "mac"] = self.table.mac(precision.input, precision.weight, precision.partial_sum)
             self.costs[self.array, "register"] = self.table.register(1)
             self.costs[self.array, "hop"] = self.table.link()
-        if isinstance(chip.memory, Simple | Dram):
-            read, write = self.table.dram(getattr(chip.memory, "technology", "lpddr4"))
+        if isinstance(chip.memory, Simple):
+            read, write = self.table.dram(chip.memory.technology)
             self.costs["dram", "read"], self.costs["dram", "write"] = read, write
+        elif isinstance(chip.memory, Dram):
+            self.costs |= dram_costs(chip.memory)
         self.costs["link", "bit"] = self.table.link()
         leakless = []
         for name, buffer in chip.buffers.items() if chip.bounded else ():
@@ -95,6 +98,8 @@ class Book:
             layers.append(layer)
             for key, amount in acted.items():
                 counts[key] = counts.get(key, 0) + amount
+        if isinstance(chip.memory, Dram):
+            counts |= dram_counts(chip.memory, timeline.dram["dram"], seconds)
         spent = energy.account(counts, self.costs, self.leakage, seconds)
         macs = sum(layer.macs for layer in layers)
         used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
@@ -137,8 +142,7 @@ class Book:
         return {n: {"kind": kinds[n], "cycles": ledger.by_cause()} for n, ledger in timeline.ledgers.items()}
 
     def _dram(self, traffic: Traffic, seconds: float, timeline: Timeline) -> dict[str, dict[str, Any]]:
-        memory = self.chip.memory
-        line = memory.channel(self.chip.clock)
+        line = self.chip.memory.channel(self.chip.clock)
         if line is None:
             return {}
         found, peak = timeline.dram.get("dram", {}), float(line.burst * self.chip.clock / line.cycles_per_burst)

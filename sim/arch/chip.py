@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from sim import library
 from sim.arch.buffer import Buffer
 from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
@@ -27,7 +28,14 @@ else:
         return Annotated[Union[tuple(kinds[name] for name in kinds)], Field(discriminator="kind")]  # noqa: UP007
 
     AnyUnit = _one_of(UNITS)
-    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)]
+    def _named(value: object) -> object:
+        """Let a kind of memory, or a DRAM device, stand for itself: `memory: ideal`, `memory: ddr4_2400r`."""
+        if not isinstance(value, str):
+            return value
+        device = value not in MEMORIES and value in library.names("dram")
+        return {"kind": "dram", "device": value} if device else {"kind": value}
+
+    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(_named)]
 
 
 class Link(Strict):

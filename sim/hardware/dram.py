@@ -106,7 +106,7 @@ class DramUnit(ChannelUnit):
         assert job.stream is not None  # with DRAM every transfer has its addresses
         stream, write, clocks = job.stream(), isinstance(job.step, Store), [ceil((job.start + job.shift) / self.cycle)]
         transit, sent = Transit(job, kind, [], clocks[0]), 0
-        kind.sent += 1
+        kind.sent, kind.bursts = kind.sent + 1, kind.bursts + stream.size
         while sent < stream.size:
             block = stream[sent : sent + BLOCK] if self.extrapolates else stream
             transit.parts.append(self.controller.submit(block, write, clocks[-1]))
@@ -161,12 +161,15 @@ class DramUnit(ChannelUnit):
             kinds.setdefault(moved, []).append(kind)
         for step, times in (each for stage in stages for each in steps(stage.plan.body)):
             runs[id(step)] += times
-        total, off = np.zeros(len(COUNTED)), 0.0
+        total, off, bursts = np.zeros(len(COUNTED)), 0.0, 0.0
         total += counts_of(self.controller.counters) - self.told  # of a transfer with which the run ended
         for moved, here in kinds.items():
             measured = sum(kind.sent for kind in here)
             total += sum((kind.counts for kind in here), np.zeros(len(COUNTED))) * (runs[moved] / measured)
+            bursts += sum(kind.bursts for kind in here) * runs[moved] / measured
             off += max(kind.off for kind in here) * (runs[moved] - measured) + sum(kind.doubt for kind in here)
+        requests = sum(total[COUNTED.index(name)] for name in ("reads", "writes", "forwarded", "merged"))
+        total *= bursts / requests if requests else 1.0  # queues shift counts between neighbours; bursts are known
         refreshes = _refreshes(self.device, clocks)
         off += self._refresh_doubt(clocks)
         return _named(total) | {"refreshes": refreshes, "extrapolation_error_bound": off / cycles if cycles else 0.0}

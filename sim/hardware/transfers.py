@@ -33,13 +33,14 @@ def counts_of(counters: Counters) -> Counts:
 @dataclass
 class Kind:
     """Transfers of one kind: cycles for which each measured one held the channel, cycles from its start to its last
-    data, by how much that may be off where blocks stood for the rest, and how many were sent and what the banks did
-    for all of them. `cost` is (held, done) of all others, once that is known."""
+    data, by how much that may be off where blocks stood for the rest, and how many were sent, with how many
+    bursts, and what the banks did for all of them. `cost` is (held, done) of all others, once that is known."""
 
     held: list[int] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
     doubt: int = 0
     sent: int = 0
+    bursts: int = 0
     counts: Counts = field(default_factory=lambda: np.zeros(len(COUNTED)))
     cost: tuple[int, int] | None = None
 

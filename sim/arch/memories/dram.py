@@ -16,7 +16,9 @@ from sim.errors import TiletickError
 from sim.yamlfile import Strict
 
 Arrangement = Literal["row_major", "channel_last", "tiled"]
-POLICIES = ("mapping", "channels", "refresh", "row_policy", "read_queue", "write_queue", "write_high", "write_low")
+POLICIES = (
+    "mapping", "channels", "refresh", "row_policy", "read_queue", "write_queue", "write_high", "write_low", "energy"
+)  # fmt: skip
 
 
 class Layout(Strict):
@@ -41,6 +43,7 @@ class Dram(Memory):
     write_queue: Count | None = Field(None, description="requests that the controller holds, writes")
     write_high: float | None = Field(None, description="part of the write queue above which writes drain")
     write_low: float | None = Field(None, description="part of the write queue below which reads go on")
+    energy: Literal["currents", "events"] | None = Field(None, description="how the device's energy is counted")
     timing: dict[str, Count] = Field({}, description="timing parameters in clocks of the device")
     layout: Layout = Field(Layout(), description="how tensors lie in memory")
     extrapolate: bool = Field(
