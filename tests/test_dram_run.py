@@ -171,7 +171,7 @@ def test_a_device_by_its_name_is_a_memory():
     ("key", "value", "message"),
     [
         ("memory.device", "ddr4_2400", r"--set memory.*: unknown DRAM device 'ddr4_2400'; did you mean 'ddr4_2400r'"),
-        ("memory.mapping", ["Row", "Bank", "Column"], r"--set memory.*: the mapping misses Rank, BankGroup; it needs"),
+        ("memory.mapping", ["Row", "Bank", "Column"], r"--set memory.*misses Rank, BankGroup; it needs each of"),
         ("memory.timing", {"tRC": 20}, r"--set memory.*: timing contradicts itself: tRC = 20 < tRAS \+ tRP = 55"),
         ("memory.layout.weight", "tile", r"--set memory.layout.weight: unknown value 'tile'; did you mean 'tiled'"),
         ("memory.extrapolate", "no", r"--set memory.extrapolate: .*"),

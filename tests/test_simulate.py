@@ -52,7 +52,7 @@ def test_with_ideal_memory_a_layer_takes_the_cycles_of_the_bare_array(chip, work
 @pytest.mark.parametrize("chip", ["gemmini_16x16", "edge_tpu_like", "tiny_4x4", "scalesim_32x32", "fpga_zcu102_16x16"])
 @pytest.mark.parametrize("workload", ["gemm:256x256x256", "conv:32,28,28,64,3,3,pad=1", "gemv:512x512"])
 def test_a_starved_channel_takes_bytes_over_bandwidth(chip, workload):
-    starved = {"memory.bandwidth": "1 MB/s", "memory.burst": "1 B"}
+    starved = {"memory": {"kind": "simple", "bandwidth": "1 MB/s", "burst": "1 B"}}
     result = run(chip, workload, starved)
     seconds = sum(off_chip(result).values()) / 1e6
     assert seconds <= result.seconds <= 1.02 * seconds
