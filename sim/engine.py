@@ -94,7 +94,7 @@ class Engine:
         if isinstance(memory, Dram):
             device, layout = memory.open(), memory.layout
             layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
-            geometry = Geometry(device.burst, device.capacity, layouts, layout.tensors, self.arch.precision)
+            geometry = Geometry(device.burst, device.capacity, layouts, layout.tensors, self.arch)
             self.front.addresses = Placement(geometry, stages)
             self.fast_forward = self.fast_forward and memory.extrapolate
 

@@ -58,6 +58,8 @@ class Stage:
     layer: int
     reads: tuple[Read, ...] = ()
     writes: str = ""
+    result: str = "output"
+    """What its output is in the accounts: "output", or "kv" and the like in a format of their own."""
 
 
 class Queues(Protocol):

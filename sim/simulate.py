@@ -185,7 +185,7 @@ class Stages:
                 work = fuse_vector(task, kernel, self.lowered.kept)
                 plan = self._chunk(replace(work, result=task.result), frozenset(on_chip))
             waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
-            stages.append(Stage(plan, index, waits, task.writes))
+            stages.append(Stage(plan, index, waits, task.writes, task.result))
         return stages
 
     def _chunk(self, work: VectorWork, on_chip: frozenset[str]) -> Plan:

@@ -47,7 +47,7 @@ def live(arch):
 def placed(arch, stages):
     device, layout = arch.memory.open(), arch.memory.layout
     layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
-    return Placement(Geometry(device.burst, device.capacity, layouts, {}, arch.precision), stages)
+    return Placement(Geometry(device.burst, device.capacity, layouts, {}, arch), stages)
 
 
 def bursts_of(arch, stages):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from sim.arch import Precision
+from sim import arch as arch_module
 from sim.errors import CapacityError
 from sim.execute.geometry import input_region
 from sim.formats import PLAIN
@@ -20,12 +20,13 @@ from sim.plan import Load, Loop, Plan, Store
 from tests.laws import cases, law, walk
 
 LAYOUTS = ("row_major", "channel_last", "tiled")
+CHIP = arch_module.load("tiny_4x4")
 
 
 def geometry_of(arch, layouts=("tiled", "channel_last"), burst=64, capacity=1 << 40, tensors=None):
     weight, activation = layouts
     named = {"weight": weight, "input": activation, "output": activation}
-    return Geometry(burst, capacity, named, tensors or {}, arch.precision)
+    return Geometry(burst, capacity, named, tensors or {}, arch)
 
 
 @st.composite
@@ -125,7 +126,7 @@ def test_chunks_of_vector_work_cover_each_of_its_tensors_once(outputs, inputs, c
     extent = (1, 1, 1, 1)
     body = tuple(Loop("m", 1, i, 1, (Load("input", 1, extent), Store(1, extent))) for i in range(chunks))
     stage = Stage(Plan("add", work, "vector", body), 0)
-    placement = Placement(Geometry(1, 1 << 30, {"input": "row_major"}, {}, Precision()), [stage])
+    placement = Placement(Geometry(1, 1 << 30, {"input": "row_major"}, {}, CHIP), [stage])
     for kind, total in ((Load, sum(inputs)), (Store, outputs)):
         steps = [(step, at) for step, at in walk(body) if isinstance(step, kind)]
         places = [p for step, at in steps for p in placement.stream(0, stage, step, at).tolist()]
@@ -139,7 +140,7 @@ def plan_of(kernel):
 def test_tensors_of_different_layers_do_not_overlap_and_an_activation_is_read_where_it_was_written():
     first = Stage(plan_of(Contraction("a", filters=64, channels=32)), 0, (Read("input", "image"),), "a")
     second = Stage(plan_of(Contraction("b", filters=16, channels=64)), 1, (Read("input", "a"),), "b")
-    geometry = Geometry(64, 1 << 20, {"input": "row_major", "weight": "tiled"}, {}, Precision())
+    geometry = Geometry(64, 1 << 20, {"input": "row_major", "weight": "tiled"}, {}, CHIP)
     placement = Placement(geometry, [first, second])
     spans = sorted(placement.bases.values())
     assert len(set(spans)) == len(spans) == 5  # two of weights, the image, a, b
@@ -152,5 +153,5 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_with_both_sizes():
         "^the network's memory image does not fit in the off-chip memory: needs 1011712 bytes, 524288 are available"
     )
     with pytest.raises(CapacityError, match=message) as error:
-        Placement(Geometry(64, 1 << 19, {"input": "row_major", "weight": "tiled"}, {}, Precision()), [stage])
+        Placement(Geometry(64, 1 << 19, {"input": "row_major", "weight": "tiled"}, {}, CHIP), [stage])
     assert "use a larger device or more channels" in str(error.value)

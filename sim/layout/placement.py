@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
-from sim.arch import Precision
+from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError
 from sim.execute.passes import PassGeometry
-from sim.formats import BITS
 from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
 from sim.layout.boxes import View, regions
@@ -32,11 +31,15 @@ class Geometry:
     capacity: int
     layouts: Mapping[str, str]
     tensors: Mapping[str, str]
-    precision: Precision
+    chip: Arch
 
-    def bits(self, operand: str) -> float:
-        """Return the width of one element of an operand, 'partial_sum' and 'parameter' included."""
-        return BITS[getattr(self.precision, "partial_sum" if operand == "parameter" else operand)]
+    def bits(self, stage: Stage) -> dict[str, float]:
+        """Return the width of one element of each operand of a stage, scales of blocks included."""
+        kernel = stage.plan.kernel
+        right = kernel.right_is if isinstance(kernel, Contraction) else "weight"
+        seen = self.chip.seen(right, stage.result)
+        found = {operand: seen.bits(operand) for operand in (*OPERANDS, "partial_sum")}
+        return found | {"partial": found["partial_sum"], "parameter": found["partial_sum"]}
 
 
 class Placement:
@@ -65,7 +68,7 @@ class Placement:
             return self._chunk(index, stage, kernel, step, at["m"])
         mapping = stage.plan.mapping
         passes = PassGeometry(kernel, mapping) if isinstance(mapping, Passes) else None
-        view = View(kernel, self._layouts(stage), _Bits(self.geometry), self.geometry.burst, passes)
+        view = View(kernel, self._layouts(stage), self.geometry.bits(stage), self.geometry.burst, passes)
         region = regions(view, step, at)
         if not all(box.size for _, box in region.dims):
             return np.zeros(0, np.int64)
@@ -84,24 +87,14 @@ class Placement:
 
     def _chunk(self, index: int, stage: Stage, work: VectorWork, step: Load | Store, chunk: int) -> Index:
         """Return the bursts of one chunk of vector work: the same share of each of its tensors, as they lie."""
-        operand = _role(step)
-        sizes = {"input": work.inputs, "weight": (work.weights,), "output": (work.outputs,)}[operand]
-        bits, count = self.geometry.bits(operand), chunk_count(stage.plan)
-        names = _names(index, stage, operand, len(sizes))
+        operand, count = _role(step), chunk_count(stage.plan)
         parts = [
             bursts(self.bases[name], np.array([start]), stop - start, bits, self.geometry.burst)
-            for name, size in zip(names, sizes, strict=True)
+            for name, size, bits in _vector_tensors(self.geometry, index, stage, work, operand)
             for start, stop in [_share(size, count, chunk)]
             if stop > start
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-class _Bits(dict[str, float]):
-    """Bits by operand, looked up in the formats of the chip."""
-
-    def __init__(self, geometry: Geometry) -> None:
-        super().__init__({o: geometry.bits(o) for o in ("weight", "input", "output", "partial_sum")})
 
 
 def _role(step: Load | Store) -> str:
@@ -130,32 +123,38 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
     """Return the tensors that a stage touches in memory, and the bytes of each."""
     kernel = stage.plan.kernel
     if isinstance(kernel, VectorWork):
-        sizes = {"weight": (kernel.weights,), "input": kernel.inputs, "output": (kernel.outputs,)}
         return [
-            (name, int(-(-size * geometry.bits(role) // 8)))
-            for role, counts in sizes.items()
-            for name, size in zip(_names(index, stage, role, len(counts)), counts, strict=True)
+            (name, ceil(size * bits / 8))
+            for role in OPERANDS
+            for name, size, bits in _vector_tensors(geometry, index, stage, kernel, role)
         ]
+    widths = geometry.bits(stage)
     counts = {
         "weight": kernel.right_elements, "partial": kernel.output_elements, "parameter": kernel.groups * kernel.n,
-        "input": _elements(geometry, "input", kernel.channels, prod(axis.size for axis in kernel.axes), kernel),
-        "output": _elements(geometry, "output", kernel.n, kernel.positions, kernel),
+        "input": _elements(geometry, widths["input"], kernel.channels, prod(axis.size for axis in kernel.axes), kernel),
+        "output": _elements(geometry, widths["output"], kernel.n, kernel.positions, kernel),
     }  # fmt: skip
     return [
-        (_name(index, stage, role), int(-(-size * geometry.bits(_format(role)) // 8)))
+        (_name(index, stage, role), ceil(size * widths[role] / 8))
         for role, size in counts.items()
         if role not in ("partial", "parameter") or _moves(stage.plan.body, role)
     ]
 
 
-def _elements(geometry: Geometry, operand: str, channels: int, positions: int, kernel: Contraction) -> int:
+def _elements(geometry: Geometry, bits: float, channels: int, positions: int, kernel: Contraction) -> int:
     """Return the elements that activations take in any layout: blocks of channels are stored whole."""
-    block = max(1, int(geometry.burst * 8 // geometry.bits(operand)))
+    block = max(1, int(geometry.burst * 8 / bits))
     return -(-kernel.groups * channels // block) * block * positions * kernel.batch
 
 
-def _format(role: str) -> str:
-    return "partial_sum" if role == "partial" else role
+def _vector_tensors(
+    geometry: Geometry, index: int, stage: Stage, work: VectorWork, role: str
+) -> list[tuple[tuple[str, ...], int, float]]:
+    """Return name, elements and bits an element of each tensor that vector work has in a role."""
+    sizes = {"input": work.inputs, "weight": (work.weights,), "output": (work.outputs,)}[role]
+    kinds = work.kinds if role == "input" and work.kinds else (work.result if role == "output" else role,) * len(sizes)
+    widths = [geometry.chip.bits(kind) for kind in kinds]
+    return list(zip(_names(index, stage, role, len(sizes)), sizes, widths, strict=True))
 
 
 def _moves(nodes: Sequence[Node], role: str) -> bool:

@@ -31,10 +31,12 @@ def segments(dims: Dims) -> tuple[Index, int]:
 def bursts(base: int, starts: Index, length: int, bits: float, burst: int) -> Index:
     """Return the address of every burst that segments touch, in order; a burst that two share comes once.
 
-    base: byte address of the tensor; starts, length: elements of `bits` each; burst: bytes, a power of two.
+    base: byte address of the tensor; starts, length: elements of `bits` each, whole sixteenths of a bit (scales of
+    blocks included); burst: bytes, a power of two.
     """
-    first = np.asarray((base + starts * bits // 8) // burst, np.int64)
-    last = np.asarray((base + -(-(starts + length) * bits // 8) - 1) // burst, np.int64)
+    parts = round(16 * bits)
+    first = (base + starts * parts // 128) // burst
+    last = (base + -(-(starts + length) * parts // 128) - 1) // burst
     counts = last - first + 1
     each = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     touched = np.repeat(first, counts) + each
