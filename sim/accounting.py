@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import fsum
 from typing import Any
 
 from sim import energy
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
-from sim.energy.memory import dram_costs, dram_counts
+from sim.energy.memory import dram_costs, dram_counts, share_out
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Contraction, Kernel, VectorWork
@@ -99,7 +100,9 @@ class Book:
             for key, amount in acted.items():
                 counts[key] = counts.get(key, 0) + amount
         if isinstance(chip.memory, Dram):
+            layered = self._dram_energy(counts)
             counts |= dram_counts(chip.memory, timeline.dram["dram"], seconds)
+            layers = share_out(layers, self._dram_energy(counts) - layered)
         spent = energy.account(counts, self.costs, self.leakage, seconds)
         macs = sum(layer.macs for layer in layers)
         used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
@@ -140,6 +143,9 @@ class Book:
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
         kinds = {name: unit.kind for name, unit in self.chip.units.items()} | {"dram": "channel", "link": "link"}
         return {n: {"kind": kinds[n], "cycles": ledger.by_cause()} for n, ledger in timeline.ledgers.items()}
+
+    def _dram_energy(self, counts: Counts) -> float:
+        return fsum(count * self.costs[key].pj for key, count in counts.items() if key[0] == "dram")
 
     def _dram(self, traffic: Traffic, seconds: float, timeline: Timeline) -> dict[str, dict[str, Any]]:
         line = self.chip.memory.channel(self.chip.clock)

@@ -142,7 +142,7 @@ class Engine:
             self.record = records[-1].parent
             if len(records) > AHEAD:
                 yield from self._left(records[-AHEAD - 1])
-                if self.fast_forward and self._skip(records, loop.count - done):
+                if self.fast_forward and self._skip(loop, records, loop.count - done):
                     return
 
     def _left(self, record: Record) -> Generator[simpy.Event, Any, None]:
@@ -151,7 +151,7 @@ class Engine:
             record.left = self.env.event()
             yield record.left
 
-    def _skip(self, records: deque[Record], remaining: int) -> bool:
+    def _skip(self, loop: Loop, records: deque[Record], remaining: int) -> bool:
         """Skip the remaining iterations if those that are complete repeat; return whether they do.
 
         It is exact: the cycles of each unit are booked, and all that follows is shifted. The iterations still
@@ -171,6 +171,7 @@ class Engine:
         self.shift += period * remaining
         book_skipped(self.units, seen[-1], remaining, self.shift, period)
         for job in (job for record in records for job in record.jobs):
+            job.at = job.at | {loop.dim: job.at[loop.dim] + remaining * loop.size} if job.at else job.at
             job.done.shift = job.released.shift = self.shift
             if job.done.fired:
                 self._reach(job)

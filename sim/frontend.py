@@ -211,7 +211,7 @@ class FrontEnd:
         """Return the job of a transfer, which knows its addresses where memory asks for them."""
         job = self.queues.job(step, self.stage.layer, waits)
         if self.addresses is not None:
-            job.stream = partial(self.addresses.stream, self.index, self.stage, step, at)
+            job.stream, job.at = partial(self.addresses.stream, self.index, self.stage, step), at
         return job
 
     def flush(self, before: int | None = None) -> None:

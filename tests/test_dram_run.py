@@ -79,6 +79,12 @@ def test_burst_by_burst_skipping_loops_changes_nothing(case):
 
 
 @law(dram_runs(), quick=15, full=400)
+def test_extrapolated_skipping_loops_changes_nothing(case):
+    arch, stages = case
+    assert Engine(arch).run(stages) == Engine(arch, fast_forward=False).run(stages)
+
+
+@law(dram_runs(), quick=15, full=400)
 def test_the_bound_on_the_error_of_extrapolation_holds(case):
     """Ports without limits: where they are shared, a cycle more or less can change who comes first for long."""
     arch, stages = case

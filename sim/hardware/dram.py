@@ -104,7 +104,8 @@ class DramUnit(ChannelUnit):
         Returns what is under way, and how many times what was sent the whole transfer is.
         """
         assert job.stream is not None  # with DRAM every transfer has its addresses
-        stream, write, clocks = job.stream(), isinstance(job.step, Store), [ceil((job.start + job.shift) / self.cycle)]
+        stream, write = job.stream(job.at), isinstance(job.step, Store)
+        clocks = [ceil((job.start + job.shift) / self.cycle)]
         transit, sent = Transit(job, kind, [], clocks[0]), 0
         kind.sent, kind.bursts = kind.sent + 1, kind.bursts + stream.size
         while sent < stream.size:

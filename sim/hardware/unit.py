@@ -10,7 +10,7 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-from sim.plan import Step
+from sim.plan import Position, Step
 from sim.timeline import Ledger
 
 Wait = tuple["Signal", str]
@@ -67,7 +67,7 @@ class Job:
     """One step on one unit: what it waits for, when it started, ended and let go of its operands."""
 
     __slots__ = (
-        "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
+        "at", "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
         "stream", "unit", "waits", "work",
     )  # fmt: skip
 
@@ -81,7 +81,9 @@ class Job:
         self.unit = ""
         self.booked: list[tuple[str, int]] = []
         self.on_start: Callable[[], None] | None = None
-        self.stream: Callable[[], NDArray[np.int64]] | None = None
+        self.stream: Callable[[Position], NDArray[np.int64]] | None = None
+        self.at: Position = {}
+        """Where the loops around it stand, and from that the addresses of a transfer; for memory that asks for them."""
 
 
 class TooSlow(Exception):
