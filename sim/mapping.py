@@ -167,6 +167,33 @@ class Tiling:
         return self.mapping.g * int(prod(sizes))
 
 
+    @property
+    def parameter_level(self) -> int:
+        """The number of tile loops outside the scope of the parameters of filters (biases, those of fused work).
+
+        They stay for all filters of the groups where these are in one tile, or where weights or sums of all of them
+        stay; else they come and go with the tiles along n.
+        """
+        inside = (*self.mapping.inside("weight"), *self.mapping.inside("output"))
+        return 0 if "n" in inside or self.count("n") == 1 else self.mapping.order.index("n") + 1
+
+    @property
+    def parameter_loads(self) -> int:
+        """How often parameters are loaded: once where sums begin or end in their scope, so never again along k."""
+        outside = self.mapping.order[: self.parameter_level]
+        return tile_count(self.group_runs) * prod(self.count(dim) for dim in outside if dim != "k")
+
+    def parameters_held(self, parameters: int) -> int:
+        """Return how many of a kernel's `parameters` are held at once."""
+        filters = self.mapping.n if self.parameter_level else self.kernel.n
+        return share_of(parameters, self.kernel, min(self.mapping.g, self.kernel.groups), min(filters, self.kernel.n))
+
+
+def share_of(parameters: int, kernel: Contraction, groups: int, filters: int) -> int:
+    """Return how many of a kernel's `parameters` belong to some `filters` of some `groups`."""
+    return -(-parameters * groups * filters // (kernel.groups * kernel.n))
+
+
 def channels(kernel: Contraction, depth: int) -> int:
     """Return the channels that `depth` reduction steps read (whole channels, or taps of one)."""
     return -(-depth // kernel.taps)
@@ -178,8 +205,8 @@ def needs(
     """Return the bytes that each operand needs on chip at once, all of its slots together.
 
     Outputs are held as partial sums, of every array where several divide the reduction. Operands in `on_chip`
-    live in the part of a buffer that is kept between layers and take no tile. So many `parameters` (biases,
-    those of fused work) stay beside the sums for the whole layer.
+    live in the part of a buffer that is kept between layers and take no tile. Of the layer's `parameters`
+    (biases, those of fused work) those of the filters in a tile are beside the sums.
     """
     found: dict[str, int] = {}
     for operand in OPERANDS:
@@ -191,7 +218,9 @@ def needs(
         found[operand] = size * min(slots, tiling.loads(operand))
     found["output"] *= sum_copies(tiling.mapping, arch)
     if parameters:
-        found["parameter"] = arch.bytes_of("partial_sum", parameters)
+        size = arch.bytes_of("partial_sum", tiling.parameters_held(parameters))
+        slots = arch.buffers[arch.buffer_of("output")].slots
+        found["parameter"] = size * min(slots, tiling.parameter_loads)
     return found
 
 

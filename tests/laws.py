@@ -172,11 +172,12 @@ def memories(draw: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tight(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset()) -> Arch:
+def tight(tiling: Tiling, arch: Arch, on_chip: frozenset[str] = frozenset(), parameters: int = 0) -> Arch:
     """Return the chip with every buffer just large enough for the tiling, by its own account of its needs."""
     if not arch.bounded:
         return arch
-    wanted = needs(tiling, arch, on_chip)
+    wanted = needs(tiling, arch, on_chip, parameters)
+    wanted["output"] += wanted.get("parameter", 0)
     sized = {
         name: buffer.model_copy(update={"capacity": max(1, sum(wanted.get(o, 0) for o in buffer.holds))})
         for name, buffer in arch.buffers.items()

@@ -53,7 +53,7 @@ def surroundings(draw, kernel):
     on_chip = draw(st.sampled_from(((), (), ("input",), ("output",), ("input", "output"))))
     elements = kernel.output_elements
     epilogue = (VectorWork("e", (elements,), elements, (("add", elements * 2),)),) if draw(st.booleans()) else ()
-    return Surroundings(frozenset(on_chip), epilogue, draw(st.sampled_from((0, 0, 5))))
+    return Surroundings(frozenset(on_chip), epilogue, draw(st.sampled_from((0, 5, kernel.groups * kernel.n, 40))))
 
 
 def found(kernel, arch, around=ALONE, wish=ANY):

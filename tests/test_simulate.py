@@ -68,6 +68,16 @@ def test_prefetching_weights_never_costs_cycles(chip, workload):
     assert off_chip(on) == off_chip(off)
 
 
+@pytest.mark.parametrize(
+    ("network", "layer", "parameters"), [("vgg16", "fc6", 25_088 * 4096 + 4 * 4096), ("gpt2", "layer.0.fc", 4 * 3072)]
+)
+def test_biases_larger_than_the_buffer_of_the_sums_come_in_tiles(network, layer, parameters):
+    """16,384 and 12,288 bytes of biases, a buffer of 8,192 for them and the sums; each is read once at least."""
+    result = run("tiny_4x4", network, layers=layer)
+    assert 0 < result.buffers["outputs"]["peak_bytes"] <= 8192
+    assert off_chip(result)["read.weight"] >= parameters
+
+
 # --- fusion, and what is kept
 
 

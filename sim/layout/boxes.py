@@ -58,7 +58,15 @@ def regions(view: View, step: Load | Store, at: Mapping[str, int]) -> Region:
         return _weight(view, step.extent, at)
     if step.operand == "input":
         return _input(view, step.extent, at)
-    return Region([(step.extent[2], np.arange(step.extent[2]))], view.bits["partial_sum"])
+    return _parameters(view, step, at)
+
+
+def _parameters(view: View, step: Load | Store, at: Mapping[str, int]) -> Region:
+    """Return the parameters of the filters of a tile: one filter's behind the other's."""
+    bits, (g, _, n, _) = view.bits["partial_sum"], step.extent
+    count = int(step.bytes * 8 // bits)
+    first = (at["g"] * view.kernel.n + at["n"]) * count // (g * n)
+    return Region([(first + count, _span(first, count))], bits)
 
 
 def _span(start: int, size: int) -> Index:

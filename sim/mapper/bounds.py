@@ -51,21 +51,19 @@ class Bounds:
         first. The channel has all transfers to do, the lanes all outputs.
         """
         bits, outputs = self.arch.bits, float(prod(self.grid.full[d] for d in "gmn"))
-        parameters = self.arch.bytes_of("partial_sum", self.around.parameters)
         operands = [o for o in picked if o != "output"]
-        constant = float(self.channel.cycles(parameters))
-        start, loads = (np.full(picked["output"].moved.shape, constant) for _ in range(2))
+        start, loads = (np.zeros(picked["output"].moved.shape) for _ in range(2))
         for operand in operands:
             start += picked[operand].first
             loads += picked[operand].loads
         loads += picked["output"].loads
         lane_cycles, latency = self._lanes()
         rest = picked["output"].last * lane_cycles + latency
-        moved = parameters + sum(picked[o].moved for o in operands) + 2 * picked["output"].moved
+        moved = sum(picked[o].moved for o in operands) + 2 * picked["output"].moved
         if "output" not in self.around.on_chip:
             moved = moved + outputs * bits("output") / 8
             rest = rest + self.holding.cycles(picked["output"].last * bits("output") / 8, "output")
-        lead = self.channel.latency if operands or parameters else 0
+        lead = self.channel.latency if operands else 0
         stores = picked["output"].stores
         early = np.maximum(0, stores - (LOOKAHEAD + 1) * picked["output"].first) * ends.single
         start += lead
@@ -85,6 +83,8 @@ class Bounds:
         lane_cycles, latency = self._lanes()
         outputs, streams = float(prod(self.grid.full[d] for d in "gmn")), self.times.busy - self.times.ends
         for operand, held in picked.items():
+            if operand == "parameter":
+                continue
             slots = self.arch.buffers[self.arch.buffer_of(operand)].slots
             if operand == "output":
                 lag = self.times.ends + np.where(held.moved == 0, latency, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
 
@@ -49,7 +49,10 @@ class Picked:
 
 @lru_cache(maxsize=4096)
 def loops_inside(order: tuple[Dim, ...], levels: tuple[int, ...], operand: str) -> frozenset[Dim]:
-    """Return the loops inside the scope of an operand."""
+    """Return the loops inside the scope of an operand; parameters stay with weights or sums of all filters."""
+    if operand == "parameter":
+        whole = any("n" in loops_inside(order, levels, held) for held in ("weight", "output"))
+        return frozenset(order if whole else order[order.index("n") + 1 :])
     return frozenset(order[levels[OPERANDS.index(operand)] :])
 
 
@@ -62,7 +65,8 @@ class Holding:
     def scopes(self, operand: str, choices: tuple[Pattern, ...]) -> Scopes:
         """Return what each way of holding an operand means, one row a set of loops inside its scope."""
         sets = dict.fromkeys(loops_inside(*choice, operand) for choice in choices)
-        rows = [self._scope(operand, inside) for inside in sets]
+        scope = self._parameters if operand == "parameter" else partial(self._scope, operand)
+        rows = [scope(inside) for inside in sets]
         columns = [np.stack(column) for column in zip(*rows, strict=True)]
         return Scopes({inside: i for i, inside in enumerate(sets)}, *columns)
 
@@ -100,6 +104,28 @@ class Holding:
             stores = self._sweep(operand, inside, final)
         opening = self.cycles(first * bits / 8, operand)
         return used, moved * bits / 8, spilled, spilled + stores, opening, last, loads * ones
+
+    def _parameters(self, inside: frozenset[Dim]) -> tuple[Vector, ...]:
+        """Return one row of Scopes: what holding the parameters of filters along the loops `inside` means."""
+        grid, count, zero = self.grid, self.grid.count, np.zeros(len(self.grid.tiles))
+        every = grid.full["g"] * grid.full["n"]
+
+        def size(filters: Vector) -> Vector:
+            elements: Vector = np.ceil(filters * self.around.parameters / every)
+            return np.ceil(elements * self.arch.bits("partial_sum") / 8)
+
+        whole = "n" in inside
+        again = np.where(count["n"] > 1, 1.0 if "m" in inside else count["m"], 1.0)
+        held = size(grid.size["g"] * (grid.full["n"] if whole else grid.size["n"]))
+        loads, moved, cycles = (count["g"] * (1.0 if whole else count["n"] * again)), zero, zero
+        kinds = [(1.0, float(grid.full["n"]))] if whole else grid.kinds["n"]
+        for (groups, g), (tiles, n) in product(grid.kinds["g"], kinds):
+            moved = moved + groups * tiles * size(g * n) * again
+            cycles = cycles + groups * tiles * self.cycles(size(g * n), "output") * again
+        late = "k" not in inside and self.arch.vector is not None and bool(self.around.epilogue)
+        opening = zero if late else self.cycles(held, "output")
+        slots = np.minimum(self.arch.buffers[self.arch.buffer_of("output")].slots, loads)
+        return held * slots, moved, cycles, zero, opening, zero, loads
 
     def cycles(self, size: Vector, operand: str) -> Vector:
         """Return the cycles of the channel for transfers of `size` bytes: whole bursts, or the port's time."""

@@ -73,11 +73,12 @@ class Table:
 
     def rank(self) -> tuple[Vector, Vector, Indices]:
         """Return (bound, energy, number in the whole table) of all candidates that fit and differ from each other."""
-        held = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
+        tiled = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
+        held = [*tiled, *(["parameter"] if self.around.parameters else [])]
         scopes = {o: self.holding.scopes(o, self.choices) for o in held}
         which = {o: np.array([scopes[o].number[loops_inside(*choice, o)] for choice in self.choices]) for o in held}
         on_chip, ports = self._on_chip()
-        busy, differs = np.maximum(self.times.busy, ports), self._differs(frozenset(held))
+        busy, differs = np.maximum(self.times.busy, ports), self._differs(frozenset(tiled))
         bound = np.empty((len(self.choices), len(self.grid.tiles)))
         energy, fits = np.empty(bound.shape), np.empty(bound.shape, dtype=bool)
         ends = [self._last_scope(*choice) for choice in self.choices]
@@ -95,6 +96,7 @@ class Table:
     def _last_scope(self, order: tuple[Dim, ...], levels: tuple[int, ...]) -> frozenset[Dim]:
         """Return the loops that are still to run when the last load is made."""
         loaded = [o for o in ("weight", "input") if o not in self.around.on_chip]
+        loaded += ["parameter"] if self.around.parameters else []
         scopes = [loops_inside(order, levels, o) for o in loaded]
         sums = loops_inside(order, levels, "output")
         return min([*scopes, *([] if "k" in sums else [sums])], key=len, default=frozenset(DIMS))
@@ -109,10 +111,9 @@ class Table:
     def _fits(self, picked: dict[str, Picked], fits: Mask) -> Mask:
         """Return which of the candidates in `fits` leave no buffer overfull."""
         for buffer in self.arch.buffers.values():
-            used = [picked[o].used for o in buffer.holds if o in picked]
-            parameters = self.around.parameters if "output" in buffer.holds else 0
-            room = buffer.tile_capacity - self.arch.bytes_of("partial_sum", parameters)
-            fits = fits & (sum(used, start=np.zeros(1)) <= room)
+            holds = [*buffer.holds, *(["parameter"] if "output" in buffer.holds else [])]
+            used = [picked[o].used for o in holds if o in picked]
+            fits = fits & (sum(used, start=np.zeros(1)) <= buffer.tile_capacity)
         return fits
 
     def _on_chip(self) -> tuple[Vector, Vector]:

@@ -9,7 +9,7 @@ from math import prod
 from sim.arch import Arch
 from sim.dataflow import Dim
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Run, Tiling, channels, sum_copies, tile_count
+from sim.mapping import RELEVANT, Run, Tiling, channels, share_of, sum_copies, tile_count
 from sim.plan import (
     Broadcast,
     Claim,
@@ -70,17 +70,14 @@ class _Builder:
         self.count = arch.array.count if arch.array else 1
 
     def body(self) -> tuple[Node, ...]:
-        loops = tuple(
+        return tuple(
             Loop("g", run.count, start, run.size, self.level(0, Context(run.size)))
             for run, start in _starts(self.tiling.group_runs)
         )
-        if not self.parameters or not self.arch.bounded:
-            return loops
-        size = self.arch.bytes_of("partial_sum", self.parameters)
-        return (Load("parameter", size, (1, 1, self.parameters, 1)), *loops, Free("parameter"))
 
     def level(self, depth: int, context: Context) -> tuple[Node, ...]:
-        opening, closing = list[Node](), list[Node]()
+        opening, closing = self.open_parameters(depth, context), list[Node]()
+        freed = [Free("parameter")] if opening else []
         for operand in ("weight", "input", "output"):
             if self.mapping.level(operand) == depth:
                 opening += self.open(operand, context)
@@ -91,7 +88,16 @@ class _Builder:
             extent = context.extent(self.kernel)
             sums = self.arch.bytes_of("partial_sum", prod(extent[:3])) * (self.count - 1)
             reduce = [Reduce(sums)]
-        return (*opening, *inner, *reduce, *closing)
+        return (*opening, *inner, *reduce, *closing, *freed)
+
+    def open_parameters(self, depth: int, context: Context) -> list[Node]:
+        """Return the load of the parameters whose scope this is, where sums begin in it or lanes finish them."""
+        wanted = context.last if processed(self.arch, self.around) else context.first
+        if not (self.parameters and self.arch.bounded and wanted and self.tiling.parameter_level == depth):
+            return []
+        g, _, n, _ = context.extent(self.kernel)
+        size = self.arch.bytes_of("partial_sum", share_of(self.parameters, self.kernel, g, n))
+        return [Load("parameter", size, (g, 1, n, 1))]
 
     def loops(self, depth: int, context: Context) -> tuple[Node, ...]:
         dim = self.mapping.order[depth]
@@ -177,7 +183,7 @@ def finish(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent
 def read_parameters(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent) -> Moves:
     """Return the read of the parameters that an output tile of `extent` needs: those of its filters, once."""
     g, _, n, _ = extent
-    count = -(-around.parameters * g * n // (kernel.groups * kernel.n))
+    count = share_of(around.parameters, kernel, g, n)
     return (("parameter", "read", arch.bytes_of("partial_sum", count)),) if count else ()
 
 
@@ -215,5 +221,6 @@ def _nest(dim: Dim, tiles: Sequence[Run], body: Callable[[Run], tuple[Node, ...]
 def plan_contraction(tiling: Tiling, arch: Arch, unit: str, around: Surroundings = ALONE) -> Plan:
     """Return the plan of a contraction among what surrounds it."""
     body = _Builder(tiling, arch, around).body()
-    slots = tuple((o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT) if arch.bounded else ()
-    return Plan(tiling.kernel.name, tiling.kernel, unit, body, slots, tiling.mapping)
+    slots = [(o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT] if arch.bounded else []
+    slots += [("parameter", count) for o, count in slots if o == "output" and around.parameters]
+    return Plan(tiling.kernel.name, tiling.kernel, unit, body, tuple(slots), tiling.mapping)
