@@ -84,6 +84,8 @@ def _passes(chip: Arch) -> Iterator[Note]:
     ]
     if not by_pass and chip.array.scratchpads != Systolic.model_fields["scratchpads"].default:
         given.append(f"{chip.unit_name(Systolic)}.scratchpads")
+    if by_pass:
+        given += [f"buffers.{name}.interleave" for name, buffer in chip.buffers.items() if buffer.interleave]
     if given:
         yield _note(f"dataflow {chip.array.dataflow} works in {'passes' if by_pass else 'folds'}", given)
 

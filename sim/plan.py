@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping
@@ -26,7 +27,8 @@ class TileWork:
     """What the array does for one tile: equal folds, and what they read and write on chip.
 
     `folds` is per array; `slots` counts the PE-slots of all folds on all arrays, `used` those that hold
-    work. `reads` and `writes` are elements by operand, `moves` the same in bytes.
+    work. `reads` and `writes` are elements by operand, `moves` the same in bytes. `crowding` says by how much
+    bytes of an operand count more at the port of its buffer, as they crowd into few of its banks.
     """
 
     folds: int
@@ -37,6 +39,7 @@ class TileWork:
     reads: tuple[tuple[str, int], ...]
     writes: tuple[tuple[str, int], ...]
     moves: Moves = ()
+    crowding: tuple[tuple[str, Fraction], ...] = ()
 
 
 @dataclass(frozen=True)

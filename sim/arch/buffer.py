@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sim.arch.quantities import Operand, Rate, Size
+from sim.arch.quantities import Count, Operand, Rate, Size
 from sim.yamlfile import Clash, Strict
 
 
@@ -17,6 +17,10 @@ class Buffer(Strict):
     holds: Annotated[list[Operand], Field(min_length=1, description="operands that it holds; it is the only one to")]
     bandwidth: Rate | None = Field(None, description="bytes a cycle through each port, for all users; none: no limit")
     ports: Literal[1, 2] = Field(2, description="read and write one at a time (1), or at once (2)")
+    banks: Count = Field(1, description="parts that share its bandwidth evenly")
+    interleave: Size | None = Field(
+        None, description="bytes in one bank before the next goes on; none: accesses are spread evenly over banks"
+    )
     buffering: Literal["single", "double"] = Field("double", description="whether tiles load behind compute")
     keep: Size | None = Field(None, description="part set aside for activations that stay between layers")
     granule: Size | None = Field(None, description="loads bring whole granules of this many bytes")
@@ -30,6 +34,12 @@ class Buffer(Strict):
         if self.keep is not None and "input" not in self.holds:
             message = "keeps activations for the layers that read them, so the buffer that holds input has it"
             raise Clash(message, ("keep",), ("holds",))
+        if self.interleave is not None and self.banks == 1:
+            message = "goes over several banks, and there is one; give banks, or leave it out"
+            raise Clash(message, ("interleave",), ("banks",))
+        if self.interleave is not None and self.bandwidth is None:
+            message = "makes banks collide for a bandwidth, and there is no limit; give bandwidth, or leave it out"
+            raise Clash(message, ("interleave",), ("bandwidth",))
         return self
 
     @property

@@ -12,7 +12,7 @@ from sim.dataflow import DATAFLOWS
 from sim.hardware.folds import Passage, Piece, TileTiming, load_cycles, load_pieces, tile_timing
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Unit, Wait, Watcher
-from sim.plan import Compute, Moves, Step, TileWork
+from sim.plan import Compute, Step, TileWork
 
 
 class ArrayUnit(Unit):
@@ -26,7 +26,7 @@ class ArrayUnit(Unit):
         super().__init__(env, name, engine)
         self.array, self.ports = array, ports
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
-        self.timings: dict[tuple[int, int, Moves], TileTiming] = {}
+        self.timings: dict[tuple[object, ...], TileTiming] = {}
         self.loads: dict[tuple[int, int, int], list[Piece]] = {}
         self.load_from = 0
         self.stream_from = 0
@@ -38,7 +38,7 @@ class ArrayUnit(Unit):
 
     def timing(self, work: TileWork) -> TileTiming:
         """Return the fold timing of a tile, computed once for equal work."""
-        key = (work.stream, work.folds, work.moves)
+        key = (work.stream, work.folds, work.moves, work.crowding)
         if key not in self.timings:
             self.timings[key] = tile_timing(self.array, work, self.ports)
         return self.timings[key]

@@ -74,6 +74,12 @@ def _uses(ports: Ports, moves: Moves, stationary: str) -> list[_Use]:
     return [_Use(port, stream.get(port, 0), load.get(port, 0)) for port in dict.fromkeys((*stream, *load))]
 
 
+def _crowded(work: TileWork) -> Moves:
+    """Return what a tile moves as ports see it: bytes that crowd into few banks count more."""
+    factors = dict(work.crowding)
+    return tuple((o, way, ceil(size * factors[o]) if o in factors else size) for o, way, size in work.moves)
+
+
 def load_pieces(size: Fraction, own: int, bandwidth: int, used: Fraction | int = 0, beside: int = 0) -> list[Piece]:
     """Return how `size` bytes are loaded: no faster than in `own` cycles, nor than the port passes them.
 
@@ -96,7 +102,7 @@ def load_cycles(pieces: list[Piece]) -> int:
 def tile_timing(array: Systolic, work: TileWork, ports: Ports | None = None) -> TileTiming:
     """Return the fold timing of a tile, its load and its stream slowed where a port cannot keep up."""
     flow = DATAFLOWS[array.dataflow]
-    uses = _uses(ports, work.moves, flow.stationary) if ports and work.moves else []
+    uses = _uses(ports, _crowded(work), flow.stationary) if ports and work.moves else []
     streamed = max([work.stream, *(-(-use.stream // (use.port.bandwidth * work.folds)) for use in uses)])
     bare = flow.timing(array, work.stream)
     timing = bare if streamed == work.stream else flow.timing(array, streamed)

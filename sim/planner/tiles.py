@@ -10,6 +10,7 @@ from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction
 from sim.mapping import RELEVANT, Tiling
 from sim.plan import Extent, Moves, TileWork
+from sim.planner.banks import crowding
 
 
 def fold_count(kernel: Contraction, lowering: str, dim: Dim, size: int, pes: int) -> int:
@@ -53,6 +54,7 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
         reads=reads,
         writes=writes,
         moves=on_chip_moves(arch, reads, writes),
+        crowding=crowding(arch, share),
     )
 
 
