@@ -83,7 +83,7 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
             made: tuple[str, ...] = (_add(tasks, node, made_by),)
         elif not node.kernels:
             made = sources
-        elif arch.vector is None:
+        elif arch.vector is None and arch.fabric is None:
             skipped.setdefault(node.op_name, []).append(node.name)
             made = sources
         elif _fuses(node, sources, tasks, uses):
@@ -158,7 +158,7 @@ def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
     First made, first kept, while all that live at the same time fit in the part set aside (`keep`). A tensor
     that some layer reads as one operand with others that are not kept would be loaded with them: it is not kept.
     """
-    room = arch.buffers[arch.buffer_of("input")].keep if arch.bounded else None
+    room = arch.buffers[arch.buffer_of("input")].keep if arch.bounded and arch.buffers else None
     if not room:
         return frozenset()
     read = {tensor for task in tasks for _, tensor in task.reads}

@@ -23,7 +23,7 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     ConfigError where a pattern that matches no layer was set by one of the `overrides`.
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
-            *_groups(chip, lowered)]  # fmt: skip
+            *_groups(chip, lowered), *_unmapped(chip)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -106,6 +106,12 @@ def _groups(chip: Arch, lowered: Lowered) -> Iterator[Note]:
     alone = [task.name for task in lowered.tasks if _is_alone(chip, task)]
     if alone:
         yield _note("mapping.groups: packed, but a group leaves no room on the array for another", alone)
+
+
+def _unmapped(chip: Arch) -> Iterator[Note]:
+    if chip.fabric is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
+        given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
+        yield _note("a fabric has a stage for each layer, and nothing to map", given)
 
 
 def _is_alone(chip: Arch, task: Task) -> bool:

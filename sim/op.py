@@ -30,6 +30,9 @@ class Op(Strict):
     fusible: ClassVar[bool] = False
     """Whether it can run element by element behind the array op that feeds it, without a trip to memory."""
 
+    tokenwise: ClassVar[bool] = False
+    """Whether each position of its output needs that position of each input alone; what is fusible does."""
+
     @classmethod
     def examples(cls) -> list[tuple[Self, tuple[Shape, ...]]]:
         """Return a few operators of this kind with input shapes, on which the contract tests run."""

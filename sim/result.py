@@ -67,6 +67,10 @@ class Result:
     compulsory_bytes: dict[str, int] = field(default_factory=dict)
     notes: tuple[dict[str, Any], ...] = ()
     """`what` was set and has no effect, `where`: keys or layers."""
+    channels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """FIFOs of a streaming fabric: depth and bits of a token, tokens, peak occupancy, stall cycles by end."""
+    fabric: dict[str, Any] = field(default_factory=dict)
+    """Pattern, blocks, and bottleneck of each part of a streaming fabric."""
     schema: str = SCHEMA
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
     """Who did what when, where the run recorded it; not part of the JSON."""

@@ -12,6 +12,7 @@ from sim import arch as arch_module
 from sim.arch import Arch, Simple, Systolic, Vector
 from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
+from sim.family import Request, family_of
 from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.hardware.sustained import estimate
@@ -76,6 +77,13 @@ def simulate(
     lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
+    family = family_of(chip)
+    if family is not None and record:
+        message = f"no timeline is recorded on '{chip.name}': a fabric's result has units and channels instead"
+        raise ConfigError(Problem(message))
+    if family is not None:
+        found = family(Request(chip, graph, lowered, missing, dict(provenance), progress))
+        return replace(found, notes=tuple(remarks))
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
@@ -120,7 +128,7 @@ def _check_technology(document: Document, chip: Arch) -> None:
     except ConfigError as error:
         raise document.error(("memory", "technology"), str(error)) from None
     try:
-        if chip.array:
+        if chip.array or chip.fabric:
             table.mac(formats.input, formats.weight, formats.partial_sum)
     except ConfigError as error:
         about = [("precision", operand) for operand in ("input", "weight", "partial_sum")]

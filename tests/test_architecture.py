@@ -19,7 +19,8 @@ LAYERS = [
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout bounds",
     "energy result area",
-    "mapper accounting notes simulate generation",
+    "mapper accounting notes family fabric",
+    "families simulate generation",
     "importers plot report rtl validate sweep",
     "cli commands __main__ __init__",
 ]

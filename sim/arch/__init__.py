@@ -16,11 +16,13 @@ from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.overrides import keys, override, resolve
 from sim.arch.quantities import OPERANDS, Operand
 from sim.arch.unit import UNITS, Unit
+from sim.arch.units.fabric import Fabric
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 
 __all__ = [
-    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Dram", "Ideal", "Link", "MappingChoice",
-    "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic", "Tile", "Unit", "Vector",
+    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Dram", "Fabric", "Ideal", "Link",
+    "MappingChoice", "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic",
+    "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

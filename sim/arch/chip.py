@@ -12,6 +12,7 @@ from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import OPERANDS, Format, Hertz, Rate
 from sim.arch.unit import UNITS, Unit
+from sim.arch.units.fabric import Fabric
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 from sim.errors import ConfigError, Problem
@@ -96,6 +97,15 @@ class Arch(Strict):
         return self
 
     @model_validator(mode="after")
+    def _fabric_is_alone(self) -> Arch:
+        others: list[tuple[str, ...]]
+        others = [("units", name) for name, unit in self.units.items() if not isinstance(unit, Fabric)]
+        if self.fabric and (others or self.buffers):
+            message = "a fabric does all the work and has its own memory; remove the other units and the buffers"
+            raise Clash(message, *(others or [("buffers",)]))
+        return self
+
+    @model_validator(mode="after")
     def _arrays_are_linked(self) -> Arch:
         for name, unit in self.units.items():
             if isinstance(unit, Systolic) and unit.count > 1 and self.link is None:
@@ -110,7 +120,7 @@ class Arch(Strict):
             if len(holders) > 1:
                 message = f"{operand} is held by more than one buffer: {', '.join(holders)}"
                 raise Clash(message, *(("buffers", name, "holds") for name in reversed(holders)))
-            if not holders and self.bounded and (self.array or operand != "weight"):
+            if not holders and self.bounded and not self.fabric and (self.array or operand != "weight"):
                 message = f"no buffer holds the {operand} operand; add it to the holds of one"
                 about = [("buffers", name, "holds") for name in self.buffers]
                 raise Clash(message, ("buffers",), *about, ("memory",), ("memory", "kind"))
@@ -125,6 +135,11 @@ class Arch(Strict):
     def vector(self) -> Vector | None:
         """The vector unit, where there is one."""
         return next((u for u in self.units.values() if isinstance(u, Vector)), None)
+
+    @property
+    def fabric(self) -> Fabric | None:
+        """The streaming fabric, where there is one; it holds operands in its own memory blocks."""
+        return next((u for u in self.units.values() if isinstance(u, Fabric)), None)
 
     @property
     def bounded(self) -> bool:

@@ -22,6 +22,7 @@ class Elementwise(Op):
     """
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    tokenwise: ClassVar[bool] = True
     kind: ClassVar[str]
     combine: ClassVar[Any]
 

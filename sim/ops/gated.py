@@ -18,6 +18,7 @@ class Gated(Op):
     """activation(gate) · up, from inputs gate and up of the same shape, or from one that holds both halves."""
 
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
+    tokenwise: ClassVar[bool] = True
     activation: ClassVar[type[Unary]]
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:

@@ -138,6 +138,8 @@ class Statistics(Op):
 class LayerNorm(Statistics):
     """Normalises each position over its features: the last axis, or the channels."""
 
+    tokenwise: ClassVar[bool] = True
+
     axis: Literal["channels", "last"] = Field("last", description="what is normalised")
 
     def group(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,8 @@ class RmsNorm(Op):
 
     With `heads`, over each of so many equal parts of it, which share the weight, as on queries and keys.
     """
+
+    tokenwise: ClassVar[bool] = True
 
     heads: Count = Field(1, description="equal parts of the features, each normalised on its own")
     eps: float = Field(1e-5, description="added to the mean square")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.arch import Arch, channel
 from sim.energy import load as load_table
+from sim.fabric.cost import Formats
 from sim.report.table import pairs, wrap
 from sim.report.tree import tree
 from sim.units import show_bytes, show_si
@@ -32,6 +33,10 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
     if array is not None:
         peak = show_si(2 * array.pes * chip.clock, "OPS")
         found.append(("peak", f"{array.pes:,} MACs/cycle = {peak}, two operations a MAC"))
+    if chip.fabric is not None:
+        packed = Formats.of(chip, chip.fabric).packed
+        peak = show_si(2 * packed * chip.fabric.dsp * chip.clock, "OPS")
+        found.append(("peak", f"{packed * chip.fabric.dsp:,} MACs/cycle = {peak}, {packed} a multiplier block"))
     if vector is not None:
         found.append(("vector", f"{show_si(vector.lanes * chip.clock, 'OPS')}: {vector.lanes:,} lanes"))
     if chip.buffers and chip.bounded:

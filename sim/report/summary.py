@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.report.losses import peak_macs, worst
+from sim.report.pipeline import pipeline
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Layer, Result, Traffic
 from sim.units import show_bytes, show_si
 
 CONVENTIONS = {
+    "stream": "each unit from its first token to its last, tokens of whole positions, as in streaming graphs",
     "rtl": "an array's work from its first accepted input to its last valid output, both counted, as in RTL simulation",
     "scalesim": "folds as SCALE-Sim does: K + R + C - 2 cycles (os), 2R + C + T - 2 (ws, is), T the streamed length",
 }
@@ -35,7 +37,7 @@ COLUMNS = (
 def summarize(result: Result, width: int = 120) -> str:
     """Return all that `run` prints, in lines of `width` characters where names allow it."""
     title = f"{result.workload} on {result.arch}\n"
-    sections = (_layers, _totals, _worst, _missing, _notes)
+    sections = (_layers, _totals, pipeline if result.fabric else _worst, _missing, _notes)
     parts = [title, *(section(result, width) for section in sections)]
     return "\n".join(part for part in parts if part)
 

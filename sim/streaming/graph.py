@@ -93,14 +93,22 @@ class Unit:
         """Firings in the whole run."""
         return self.repeat * sum(phase.count for phase in self.phases)
 
+    @cached_property
+    def _counts(self) -> dict[Op, int]:
+        """How often the whole run does each operation, in order of first use."""
+        found = dict[Op, int]()
+        for phase in self.phases:
+            for op in phase.ops:
+                found[op] = found.get(op, 0) + phase.count * self.repeat
+        return found
+
     def channels(self, *verbs: Verb) -> tuple[str, ...]:
         """Return the channels on which it does any of `verbs`, in order of first use."""
-        return tuple(dict.fromkeys(op.channel for p in self.phases for op in p.ops if op.verb in verbs))
+        return tuple(dict.fromkeys(op.channel for op in self._counts if op.verb in verbs))
 
     def tokens(self, channel: str, *verbs: Verb) -> int:
         """Return how often the whole run does any of `verbs` on `channel`."""
-        each = sum(p.count * sum(op.channel == channel and op.verb in verbs for op in p.ops) for p in self.phases)
-        return each * self.repeat
+        return sum(self._counts.get(Op(verb, channel), 0) for verb in verbs)
 
 
 @dataclass(frozen=True)

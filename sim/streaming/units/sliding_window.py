@@ -47,8 +47,10 @@ class SlidingWindow(UnitFile):
             raise ValueError(f"'pad' {self.pad} makes windows of zeros alone; it must be below 'kernel' {self.kernel}")
         windows = self._windows()
         buffered = max(last + 1 - first for first, last in windows)
-        return Unit(name, self.kind, self._phases(windows), self.frames, self.latency,
-                    {self.pop: buffered * self.folds}, behaviour=Windows(self))  # fmt: skip
+        words = self.words or self.kernel**2 * self.folds
+        phases = phases_of(windows, self.height * self.width, self.folds, words, self.interval, self.pop, self.push)
+        return Unit(name, self.kind, phases, self.frames, self.latency, {self.pop: buffered * self.folds},
+                    behaviour=Windows(self))  # fmt: skip
 
     def _windows(self) -> list[tuple[int, int]]:
         """Return for each window the first pixel that it or a later one needs, and the last that it waits for."""
@@ -64,23 +66,28 @@ class SlidingWindow(UnitFile):
         bottom, right = min(top + self.kernel, self.height) - 1, min(left + self.kernel, self.width) - 1
         return bottom * self.width + right
 
-    def _phases(self, windows: list[tuple[int, int]]) -> tuple[Phase, ...]:
-        """Return for each window: read what is new, push the window, free what no later window needs."""
-        words = self.words or self.kernel**2 * self.folds
-        pixels = self.height * self.width
-        found, come = list[Phase](), 0
-        for (first, last), (later, _) in pairwise([*windows, (pixels, pixels)]):
-            found += self._quiet(last + 1 - come, reads=[self.pop])
-            found.append(Phase.of(words, pushes=[self.push], interval=self.interval))
-            come = last + 1
-            found += self._quiet(min(later, come) - first, frees=[self.pop])
-            found += self._quiet(max(later, come) - come, pops=[self.pop])
-            come = max(later, come)
-        return tuple(found)
 
-    def _quiet(self, pixels: int, **ops: list[str]) -> list[Phase]:
-        """Return the firings that move pixels into or out of the buffer; they take no time of their own."""
-        return [Phase.of(pixels * self.folds, interval=0, **ops)] if pixels else []
+def phases_of(windows: Sequence[tuple[int, int]], pixels: int, folds: int, words: int, interval: int,
+              pop: str, push: str) -> tuple[Phase, ...]:  # fmt: skip
+    """Return for each window: read what is new, push it in `words` words, free what no later window needs.
+
+    `windows` are the first pixel that each or a later one needs and the last that it waits for, both rising; a
+    picture has `pixels` of `folds` words.
+    """
+    found, come = list[Phase](), 0
+    for (first, last), (later, _) in pairwise([*windows, (pixels, pixels)]):
+        found += _quiet((last + 1 - come) * folds, reads=[pop])
+        found.append(Phase.of(words, pushes=[push], interval=interval))
+        come = last + 1
+        found += _quiet((min(later, come) - first) * folds, frees=[pop])
+        found += _quiet((max(later, come) - come) * folds, pops=[pop])
+        come = max(later, come)
+    return tuple(found)
+
+
+def _quiet(words: int, **ops: list[str]) -> list[Phase]:
+    """Return the firings that move words into or out of the buffer; they take no time of their own."""
+    return [Phase.of(words, interval=0, **ops)] if words else []
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""Networks on a streaming fabric: the laws of every result, bounds of the pipeline, folding against all foldings."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import strategies as st
+
+from sim import arch as arch_module
+from sim import library
+from sim.arch import Arch
+from sim.errors import ConfigError, MappingError
+from sim.fabric.cost import Cost, memory, multiply
+from sim.fabric.folding import Folder, Need
+from sim.fabric.stages import stages
+from sim.fabric.wiring import repack, spread
+from sim.layers import lower
+from sim.simulate import run
+from sim.streaming import checks
+from sim.streaming.graph import Channel, Graph, Phase, Unit
+from sim.streaming.simulate import outcome
+from sim.timeline import CAUSES
+from sim.workload import open_workload
+from tests import test_contract as contract
+from tests.laws import law
+
+FABRICS = [name for name in library.names("arch") if arch_module.load(name).fabric is not None]
+WORKLOADS = ["conv:3,20,20,8,3,3,stride=2,pad=1,batch=2", "gemm:12x20x30", "attention:1x2x12x8"]
+PATTERNS = ("pipeline", "layers", "hybrid")
+
+
+def fabric(**keys):
+    """Return a small fabric without off-chip limits but those of its port, changed by `keys`."""
+    unit = {"kind": "fabric", "dsp": 64, "lut": 100_000, "bram18": 200, **keys}
+    return Arch.model_validate({
+        "name": "small", "clock": "100 MHz", "technology": "22nm", "units": {"fabric": unit},
+        "memory": {"kind": "simple", "bandwidth": "6.4 GB/s", "technology": "ddr4"},
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[(n, w) for n in FABRICS for w in WORKLOADS], ids=lambda p: "-".join(p))
+def result(request):
+    return run(*request.param)
+
+
+def test_the_result_is_that_of_the_contract(result):
+    contract.checked(json.loads(result.to_json()), contract.CONTRACT, "result")
+
+
+def test_every_cycle_of_every_unit_has_one_cause(result):
+    for unit in result.units.values():
+        assert tuple(unit["cycles"]) == CAUSES
+        assert all(count >= 0 for count in unit["cycles"].values())
+        assert sum(unit["cycles"].values()) == result.cycles
+    for layer in result.layers:
+        assert sum(layer.causes.values()) == layer.cycles
+        assert 0 <= layer.start <= layer.start + layer.cycles <= result.cycles
+        assert {**result.units[layer.unit]["cycles"], "idle": 0} == layer.causes
+
+
+def test_traffic_and_energy_add_up(result):
+    class Case:
+        pass
+
+    case = Case()
+    case.result = result
+    contract.test_traffic_of_the_layers_makes_that_of_the_network(case)
+    contract.test_energy_adds_up(case)
+
+
+def test_a_port_brings_a_word_a_cycle_at_most(result):
+    chip = arch_module.load(result.arch)
+    moved = sum(sum(operands.values()) for operands in result.traffic_bytes["dram"].values())
+    assert moved <= result.cycles * chip.fabric.port.width
+    assert result.units["dram"]["cycles"]["compute"] * chip.fabric.port.width >= moved
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_macs_do_not_depend_on_the_pattern(pattern):
+    found = run("finn_zcu104", "attention:1x2x12x8", {"pattern": pattern})
+    assert found.macs == 2 * 2 * 12 * 12 * 8
+    assert found.fabric["pattern"] == pattern
+    assert len(found.fabric["parts"]) == (len(found.layers) if pattern == "layers" else 1)
+
+
+def test_images_follow_each_other_at_the_interval_of_the_slowest_stage():
+    """FIFOs are as deep as the flow needs: after the first image, each takes the interval and no cycle more."""
+    cycles = [run("finn_zcu104", "mobilenet_v2", {"size": 32, "batch": batch, "dsp": 500}) for batch in (2, 3, 5)]
+    interval = cycles[0].fabric["parts"][0]["interval"]
+    assert [b.cycles - a.cycles for a, b in pairwise(cycles)] == [interval, 2 * interval]
+
+
+def test_a_stage_alone_takes_its_cycles_and_the_way_in_and_out():
+    found = run("finn_zcu104", "conv:8,16,16,8,3,3,pad=1", {"memory": "ideal", "dsp": 6})
+    fold = found.layers[0].mapping
+    assert fold["pe"] * fold["simd"] * fold["interval"] == found.macs
+    assert fold["interval"] <= found.cycles <= fold["interval"] + 2 * 16 + 30
+
+
+@law(st.data(), quick=25, full=200)
+def test_no_folding_within_the_budget_is_faster(data):
+    """Against every combination of widths of two layers, memory blocks aside."""
+    draw = data.draw
+    shapes = [(draw(st.integers(1, 9)), draw(st.sampled_from((4, 6, 12))), draw(st.sampled_from((2, 8, 9))))
+              for _ in range(2)]  # fmt: skip
+    chip = fabric(dsp=draw(st.integers(2, 40)), macs_per_dsp=1, bram18=10_000)
+    found, best = [], None
+    for m, k, n in shapes:
+        graph = open_workload(f"gemm:{m}x{n}x{k}", {})
+        found += stages(graph, lower(graph, chip))
+        found[-1].task.name = f"layer{len(found)}"
+    plan = Folder(chip, chip.fabric).choose(found, frozenset())
+    widths = [[(pe, simd) for pe in range(1, n + 1) if n % pe == 0 for simd in range(1, k + 1) if k % simd == 0]
+              for _, k, n in shapes]  # fmt: skip
+    for chosen in product(*widths):
+        cost = sum((multiply(pe, simd, k, 1, 8, 8, 0) for (pe, simd), (_, k, _) in zip(chosen, shapes, strict=True)),
+                   Cost())  # fmt: skip
+        if cost.dsp <= chip.fabric.dsp:
+            cycles = max(m * k * n // (pe * simd) for (pe, simd), (m, k, n) in zip(chosen, shapes, strict=True))
+            best = min(best or cycles, cycles)
+    assert plan.interval == best
+
+
+def test_a_budget_too_small_names_what_is_missing():
+    with pytest.raises(MappingError) as caught:
+        run(fabric(bram18=1, weights="on_chip"), open_workload("gemm:4x128x128"))
+    assert str(caught.value) == (
+        "gemm does not fit on small: at its narrowest it needs 8 memory blocks of 18 Kib, 1 are there; "
+        "set weights=streamed or bram18=8"
+    )
+
+
+def test_formats_without_a_known_packing_ask_for_it():
+    with pytest.raises(ConfigError) as caught:
+        run("finn_zcu104", "gemm:4x4x4", {"precision.weight": "fp16", "precision.input": "fp16",
+                                          "precision.partial_sum": "fp32"})  # fmt: skip
+    assert str(caught.value) == (
+        "finn_zcu104: units.fabric: it is not known how many fp16 x fp16 products a multiplier block does in a cycle; "
+        "set macs_per_dsp"
+    )
+
+
+def test_a_trace_of_a_fabric_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        run("finn_zcu104", "gemm:4x4x4", record=True)
+    assert str(caught.value) == (
+        "no timeline is recorded on 'finn_zcu104': a fabric's result has units and channels instead"
+    )
+
+
+def test_a_fabric_stands_alone():
+    with pytest.raises(ConfigError) as caught:
+        run("finn_zcu104", "gemm:4x4x4", {"buffers.b.capacity": "1 KiB", "buffers.b.holds": ["input"]})
+    assert "a fabric does all the work and has its own memory; remove the other units and the buffers" in str(
+        caught.value
+    )
+
+
+def test_weights_that_do_not_fit_come_from_off_chip():
+    found = run(fabric(bram18=4), open_workload("gemm:4x128x128"))
+    assert found.layers[0].mapping["weights"] == "streamed"
+    assert found.traffic_bytes["dram"]["read"]["weight"] == 4 * 128 * 128
+
+
+def test_a_least_plan_names_the_block():
+    chip = fabric(dsp=1)
+    graph = open_workload("attention:1x2x12x8", {})
+    need = Folder(chip, chip.fabric).choose(stages(graph, lower(graph, chip)), frozenset())
+    assert need == Need("dsp", 2, 1)
+
+
+@law(st.data(), quick=60, full=600)
+def test_repacking_keeps_counts_and_never_runs_ahead(data):
+    """Token j leaves once the share of what came that makes it up is there, not before."""
+    came, made = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
+    units = [Unit("a", "source", (Phase.of(1, pushes=["x"], interval=5),), came), repack("r", "x", "y", came, made, 1),
+             Unit("b", "sink", (Phase.of(1, ["y"], interval=0),), made)]  # fmt: skip
+    graph = Graph.of("g", units, [Channel("x", None), Channel("y", None)])
+    assert not checks.faults(graph)
+    found = outcome(graph)
+    assert not found.blocked
+    assert found.times[2] >= 5 * (came - 1)
+
+
+@law(st.data(), quick=60, full=600)
+def test_shares_are_even_and_whole(data):
+    total, count = data.draw(st.integers(0, 500)), data.draw(st.integers(1, 40))
+    shares = [size for n, size in spread(total, count) for size in [size] * n]
+    assert sum(shares) == total and len(shares) == count and max(shares) - min(shares) <= 1
+
+
+def test_a_memory_takes_the_blocks_of_its_shape():
+    assert memory(512, 36) == Cost(bram18=1)
+    assert memory(513, 36) == Cost(bram18=2)
+    assert memory(64, 4) == Cost(lut=4)
