@@ -195,3 +195,11 @@ def test_a_memory_takes_the_blocks_of_its_shape():
     assert memory(512, 36) == Cost(bram18=1)
     assert memory(513, 36) == Cost(bram18=2)
     assert memory(64, 4) == Cost(lut=4)
+
+
+def test_a_fabric_has_no_dram_controllers():
+    with pytest.raises(ConfigError) as caught:
+        run("finn_zcu104", "gemm:4x4x4", {"memory": {"kind": "dram", "device": "ddr4_2400r"}})
+    assert "a fabric's port reaches memory of the kinds simple and ideal; give bandwidth and latency" in str(
+        caught.value
+    )

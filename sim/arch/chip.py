@@ -103,6 +103,9 @@ class Arch(Strict):
         if self.fabric and (others or self.buffers):
             message = "a fabric does all the work and has its own memory; remove the other units and the buffers"
             raise Clash(message, *(others or [("buffers",)]))
+        if self.fabric and self.memory.kind not in ("simple", "ideal"):
+            message = "a fabric's port reaches memory of the kinds simple and ideal; give bandwidth and latency"
+            raise Clash(message, ("memory",))
         return self
 
     @model_validator(mode="after")
