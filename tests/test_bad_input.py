@@ -72,7 +72,7 @@ ONE_LINE = [
     ("clock: 1 GHz\n", "", "1: clock: missing key 'clock'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "{kind: simple}", "7: memory.bandwidth: missing key 'bandwidth'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "idela",
-     "7: memory: unknown kind 'idela'; did you mean 'ideal'? choose from: ideal, simple"),
+     "7: memory: unknown kind 'idela'; did you mean 'ideal'? choose from: dram, ideal, simple"),
     ("cols: 4", "weight_buffers: 3", "4: units.array.weight_buffers: unknown value '3'; choose from: 1, 2"),
     ("clock: 1 GHz", "clock: 1 GHz\nprecision: {weight: int9}",
      "3: precision.weight: unknown value 'int9'; did you mean 'int8'? "
@@ -292,7 +292,7 @@ BLAMED = [
     ({"buffers.dram": {"capacity": "1 KiB", "holds": ["weight"]}},
      "--set buffers.dram: 'dram' is taken; units and buffers need names of their own"),
     ({"memory.kind": "simpel"},
-     "--set memory.kind: unknown kind 'simpel'; did you mean 'simple'? choose from: ideal, simple"),
+     "--set memory.kind: unknown kind 'simpel'; did you mean 'simple'? choose from: dram, ideal, simple"),
     ({"memory.kind": "ideal"},
      "--set memory.kind: memory.bandwidth: unknown key 'bandwidth'; choose from: kind; "
      "to change the kind, set memory whole"),

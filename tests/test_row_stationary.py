@@ -150,7 +150,7 @@ def test_transfers_of_passes_touch_the_bytes_that_they_move_and_outputs_lie_apar
     arch = chip(array, Planes(kernel), passes)
     stage = Stage(plan_passes(kernel, passes, arch, "array"), 0)
     layouts = dict.fromkeys(("weight", "input", "output"), layout)
-    placement = Placement(Geometry(1, 1 << 40, layouts, {}, arch.precision), [stage])
+    placement = Placement(Geometry(1, 1 << 40, layouts, {}, arch), [stage])
     moved = [(s, placement.stream(0, stage, s, at)) for s, at in walk(stage.plan.body) if isinstance(s, Load | Store)]
     assert all(step.bytes == stream.size == np.unique(stream).size for step, stream in moved)
     stored = np.concatenate([stream for step, stream in moved if isinstance(step, Store)])

@@ -117,12 +117,14 @@ def test_a_bundled_network_says_what_it_is_and_where_its_figures_come_from(name:
     assert network.name == name
     assert network.title
     assert network.source
-    assert network.published.source
+    published = network.published
+    assert published.source or (published.parameters is None and published.macs is None)
 
 
 @every_workload
 def test_parameters_equal_those_the_file_states(name: str) -> None:
-    assert agrees(graph(name).parameters, graph(name).published.parameters)
+    published = graph(name).published
+    assert published.parameters is None or agrees(graph(name).parameters, published.parameters)
 
 
 @every_workload

@@ -45,7 +45,10 @@ class Document:
         return ConfigError(self.problem(path, message))
 
     def over(self, base: Document) -> Document:
-        """Return `base` with this document laid over it: mappings merge, everything else replaces."""
+        """Return `base` with this document laid over it: mappings merge, everything else replaces.
+
+        A mapping of another `kind` than the one below it replaces it too: its keys are not that one's.
+        """
         merged = _merge(base.data, self.data)
         places = {p: place for p, place in base.places.items() if _holds(merged, p)}
         return Document(self.file, merged, places | self.places)
@@ -85,6 +88,11 @@ def _holds(data: Any, path: Path_) -> bool:
 def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {k: _merge(v, {}) if isinstance(v, dict) else v for k, v in base.items()}
     for key, value in top.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        below = merged.get(key)
+        both = isinstance(value, dict) and isinstance(below, dict) and not _of_another_kind(below, value)
         merged[key] = _merge(merged[key], value) if both else value
     return merged
+
+
+def _of_another_kind(base: Mapping[str, Any], top: Mapping[str, Any]) -> bool:
+    return "kind" in base and "kind" in top and base["kind"] != top["kind"]

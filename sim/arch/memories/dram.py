@@ -33,7 +33,7 @@ class Layout(Strict):
 class Dram(Memory):
     """DRAM behind controllers that all operands share. Policies left out are the device's own."""
 
-    kind: Literal["dram"]
+    kind: Literal["dram"] = Field(description="a DRAM device behind its controllers")
     device: str = Field(description="DRAM device, by name or path")
     channels: Count | None = Field(None, description="channels side by side")
     mapping: list[str] | str | None = Field(None, description="address fields from most to least significant")
