@@ -92,6 +92,31 @@ def test_images_follow_each_other_at_the_interval_of_the_slowest_stage():
     assert [b.cycles - a.cycles for a, b in pairwise(cycles)] == [interval, 2 * interval]
 
 
+MEASURED = 181_996
+"""Cycles of the 256-1024-2048-256 MLP on an Alveo U280, weights through one HBM port (OswaldHe/InTAR, spatial)."""
+WORDS = (256 * 1024 + 1024 * 2048 + 2048 * 256) // 16
+
+
+def test_the_mlp_through_one_port_takes_what_was_measured():
+    found = run("hls_u280", "intar_mlp")
+    assert abs(found.cycles / MEASURED - 1) < 0.015
+    assert found.cycles > WORDS
+    part = found.fabric["parts"][0]
+    assert part["bottleneck"]["layer"] == "dram"
+    assert [n["layer"] for n in part["neighbours"]] == ["fc1", "fc2", "fc3"]
+    assert found.traffic_bytes["dram"]["read"] == {"input": 512, "weight": 32 * WORDS}
+    assert found.channels["fc3.weight_words"]["full_cycles"] > 100_000
+
+
+def test_a_port_with_one_burst_at_a_time_waits_its_latency_for_each():
+    """Within a layer bursts of 16 words follow each other one by one: 12 + 33 cycles to the first, then 16 words."""
+    one = run("hls_u280", "gemv:64x256", {"port.outstanding": 1})
+    bursts = 64 * 256 // 16 // 16
+    latency = 12 + 33
+    assert bursts * (latency + 16) <= one.cycles <= bursts * (latency + 16 + 2) + 400
+    assert run("hls_u280", "gemv:64x256").cycles < 64 * 256 // 16 + 4 * latency
+
+
 def test_a_stage_alone_takes_its_cycles_and_the_way_in_and_out():
     found = run("finn_zcu104", "conv:8,16,16,8,3,3,pad=1", {"memory": "ideal", "dsp": 6})
     fold = found.layers[0].mapping

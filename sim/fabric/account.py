@@ -266,12 +266,18 @@ class Account:
         pairs = _pairs(run)
         slow = max(range(len(pairs)), key=lambda i: pairs[i][1].cycles)
         blocks: Blocks = run.part.plan.cost + run.fifos
-        near = [i for i in (slow - 1, slow + 1) if 0 <= i < len(pairs)]
+        traffic = run.outcome.memory.traffic.values() if run.outcome.memory else ()
+        words = ceil(sum(t.words for t in traffic) / self.images)
+        found = _slow(pairs[slow])
+        if words > found["interval"]:
+            found = {"layer": PORT, "interval": words, "pe": 0, "simd": 0}
+        beside = (slow - 1, slow, slow + 1) if found["layer"] == PORT else (slow - 1, slow + 1)
+        near = [i for i in beside if 0 <= i < len(pairs)]
         return {
             "layers": [stage.name for stage, _ in pairs], "start": self.begins[index],
-            "cycles": run.outcome.cycles, "interval": run.part.plan.interval, "loaded_words": self.loads[index],
+            "cycles": run.outcome.cycles, "interval": found["interval"], "loaded_words": self.loads[index],
             "used": asdict(blocks), "fifos": asdict(run.fifos),
-            "bottleneck": _slow(pairs[slow]), "neighbours": [_slow(pairs[i]) for i in near],
+            "port_words": words, "bottleneck": found, "neighbours": [_slow(pairs[i]) for i in near],
         }  # fmt: skip
 
 

@@ -123,6 +123,7 @@ class Folder:
         return best[::-1]
 
     def _products(self, stage: Stage, streamed: bool) -> list[Fold]:
+        """Return PE by SIMD of all sizes; with streamed weights those that take a word of the port a cycle."""
         first = stage.products[0]
         stored = stage.matrix
         word = self.fabric.port.width * 8
@@ -138,7 +139,8 @@ class Folder:
                 bits = pe * simd * self.formats.weight
                 cycles = sum(_cycles(product, pe, simd) for product in stage.products)
                 found.append(Fold(pe, simd, cycles, cost, memory(words, bits), large(words, bits), away))
-        return found
+        widest = max((fold.macs for fold in found if fold.streamed), default=0)
+        return [fold for fold in found if fold.macs >= widest]
 
     def _lanes(self, stage: Stage) -> list[Fold]:
         channels = stage.width

@@ -45,12 +45,16 @@ def _part(part: Mapping[str, Any], result: Result) -> list[tuple[str, str]]:
     used = ", ".join(
         f"{part['used'][block]:,} {block}" + (f" of {budget:,}" if budget is not None else "")
         for block, budget in result.fabric["budget"].items()
-        if budget != 0
+        if budget or (budget is None and block == "bram18")
     )
     return [
         ("part", f"{names}: {part['cycles']:,} cycles; at best an image each {part['interval']:,} cycles "
                  f"({show_si(rate, 'images/s')})"),
         ("blocks", used),
-        ("bottleneck", f"{slow['layer']}: {slow['interval']:,} cycles an image with PE {slow['pe']}, SIMD "
-                       f"{slow['simd']}" + (f"; beside it {near}" if near else "")),
+        ("bottleneck", f"{slow['layer']}: {slow['interval']:,} cycles an image{_width(slow)}"
+                       + (f"; beside it {near}" if near else "")),
     ]  # fmt: skip
+
+
+def _width(slow: Mapping[str, Any]) -> str:
+    return f" with PE {slow['pe']}, SIMD {slow['simd']}" if slow["pe"] else ", a word each"
