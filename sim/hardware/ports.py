@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from sim.arch import Arch
@@ -48,19 +49,24 @@ class Port:
         """Whether more than one of array, channel and lanes use the port in this run: else shares are no matter."""
         self.holds: tuple[list[Hold], list[Hold]] = ([], [])
 
-    def left(self, rank: int, at: int) -> tuple[Rate, int | None]:
-        """Return the bytes a cycle that those before `rank` leave at cycle `at`, and when that changes next."""
-        left: Rate = self.bandwidth
+    def left(self, rank: int, at: int, wanted: float) -> tuple[Rate | None, int | None]:
+        """Return the bytes a cycle that those before `rank` leave at cycle `at`, and when that changes next.
+
+        None stands for enough: they surely leave what is `wanted`, and sums of fractions are not needed.
+        """
+        taken: list[Rate] = []
         change: int | None = None
         for holds in self.holds[:rank]:
-            for start, end, rate, _ in holds:
+            for start, end, rate, about in holds:
                 if end <= at:
                     continue
+                moment = start
                 if start <= at:
-                    left -= rate
-                moment = end if start <= at else start
-                change = moment if change is None or moment < change else change
-        return left, change
+                    taken.append(rate)
+                    wanted, moment = wanted + about, end
+                if change is None or moment < change:
+                    change = moment
+        return (None if wanted < self.bandwidth * NARROW else self.bandwidth - sum(taken)), change
 
     def never_limits(self, rank: int, at: int, rate: float) -> bool:
         """Tell whether `rate` surely passes from cycle `at` on, even if all shares before `rank` were held at once."""
@@ -94,14 +100,18 @@ class Flow:
 
     def rate(self, now: int) -> None:
         """Work out the end, and hold what the job moves until then, given all shares known at cycle `now`."""
-        self._go(*self._stop(now))
+        at_own_pace = self.speeds[-1][1] == 1 and (len(self.speeds) == 1 or self.speeds[-2][0] <= now)
+        if not (at_own_pace and self._never_limited(now)):
+            self._go(*self._stop(now))
+
+    def _never_limited(self, at: int) -> bool:
+        return all(port.never_limits(self.rank, at, size / self.own) for port, size in self.demands)
 
     def _go(self, at: int, remaining: Rate) -> None:
-        if all(port.never_limits(self.rank, at, size / self.own) for port, size in self.demands):
-            speed: Rate = 1
-        else:
+        speed: Rate = 1
+        if not self._never_limited(at):
             at, remaining, speed = self._wade(at, remaining)
-        self.end = at + ceil(remaining / speed)
+        self.end = at + ceil(remaining if speed == 1 else remaining / speed)
         self._hold(at, self.end, speed)
 
     def _stop(self, now: int) -> tuple[int, Rate]:
@@ -134,9 +144,9 @@ class Flow:
         speed: Rate = 1
         change: int | None = None
         for port, size in self.demands:
-            left, moment = port.left(self.rank, at)
-            if left * self.own < size:
-                speed = min(speed, left * Fraction(self.own, size))
+            left, moment = port.left(self.rank, at, size / self.own)
+            if left is not None and left * self.own < size:
+                speed = min(speed, left * _ratio(self.own, size))
             if moment is not None and (change is None or moment < change):
                 change = moment
         return speed, change
@@ -144,8 +154,13 @@ class Flow:
     def _hold(self, start: int, end: int, speed: Rate) -> None:
         self.speeds.append((end, speed))
         for port, size in self.demands if speed and self.rank == CHANNEL else ():
-            rate = speed * Fraction(size, self.own)
+            rate = _ratio(size, self.own) if speed == 1 else speed * _ratio(size, self.own)
             port.holds[CHANNEL].append((start, end, rate, float(rate)))
+
+
+@lru_cache(maxsize=4096)
+def _ratio(size: int, cycles: int) -> Fraction:
+    return Fraction(size, cycles)
 
 
 class Ports:
