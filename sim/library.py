@@ -12,13 +12,16 @@ SHELVES = {
     "workload": "workloads",
     "energy": "arch_configs/energy",
     "dram": "arch_configs/dram",
+    "pim": "arch_configs/pim",
     "graph": "workloads/graphs",
     "routing": "workloads/routing",
     "area": "arch_configs/area",
     "sweep": "arch_configs/sweeps",
 }
 """Kind of file to its folder below the library root."""
-WORDS = {"energy": "energy table", "dram": "DRAM device", "routing": "histogram", "area": "area table"}
+WORDS = {
+    "energy": "energy table", "dram": "DRAM device", "pim": "PIM device", "routing": "histogram", "area": "area table"
+}  # fmt: skip
 """What errors call a kind of file that has another name."""
 
 

@@ -18,7 +18,7 @@ LAYERS = [
     "ops mapping passes plan streaming",
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine layout bounds",
-    "energy result area",
+    "energy result area pim",
     "mapper accounting notes family fabric",
     "families simulate generation",
     "importers plot report rtl validate sweep",

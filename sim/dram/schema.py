@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -51,6 +52,7 @@ def _fields(value: object) -> object:
 
 
 Count = Annotated[int, Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_positive_bytes), _quantity("size")[1]]
 Picojoules = Annotated[float, *_quantity("energy")]
 Picoseconds = Annotated[float, *_quantity("time", 10**12)]
 Volts = Annotated[float, *_quantity("voltage")]
@@ -70,15 +72,24 @@ class Parameter(Strict):
     source: str = Field(OVERRIDE, description="name of its source")
 
 
-class Command(Strict):
+Timing = Annotated[Parameter, BeforeValidator(_sourced)]
+"""A parameter, or its clocks alone where it overrides one."""
+
+
+class Timed(Strict):
+    """Where a command goes, and how it occupies the command bus."""
+
+    scope: Level = Field(description="the level one node of which it goes to")
+    cycles: Count = Field(1, description="clocks on the command bus")
+    bus: Literal["row", "column"] | None = Field(None, description="its own bus, where there are two")
+
+
+class Command(Timed):
     """What a command does to the banks in its scope, and how it occupies the command bus."""
 
     does: Literal["activate", "activate_first", "precharge", "read", "write", "refresh", "sync"] = Field(
         description="what happens to the banks in its scope; sync wakes the data clock"
     )
-    scope: Level = Field(description="the level one node of which it goes to")
-    cycles: Count = Field(1, description="clocks on the command bus")
-    bus: Literal["row", "column"] | None = Field(None, description="its own bus, where there are two")
     precharges: bool = Field(False, description="closes the row by itself")
 
 
@@ -148,13 +159,11 @@ class Specification(Strict):
     commands: dict[str, Command] = Field(description="by name")
     constraints: dict[str, Constraint] = Field(description="gaps between commands, each with a name")
     sources: dict[str, Source] = Field(description="where figures come from, by short name")
-    timing: dict[str, Annotated[Parameter, BeforeValidator(_sourced)]] = Field(description="parameters by JEDEC name")
+    timing: dict[str, Timing] = Field(description="parameters by JEDEC name")
     tCK: Picoseconds = Field(description="one clock, in which all timing counts")
     read_latency: str = Field(description="clocks from a read command to its last data")
     write_latency: str = Field(description="clocks from a write command to its last data")
-    burst: Annotated[int, BeforeValidator(_positive_bytes), _quantity("size")[1]] = Field(
-        description="bytes of one access"
-    )
+    burst: Bytes = Field(description="bytes of one access")
     organization: dict[FieldName, Count] = Field(description="how many of each in the next larger; bursts of a row")
     mapping: Annotated[list[FieldName], BeforeValidator(_fields)] = Field(
         description="fields of an address from the most to the least significant bits"
@@ -178,7 +187,12 @@ class Specification(Strict):
 
     def clocks(self, latency: str) -> int:
         """Return what a sum of timing parameters comes to; ValueError where one of its names is none."""
-        value = evaluate(f"={latency}", {name: p.cycles for name, p in self.timing.items()})
-        if not isinstance(value, int):
-            raise ValueError(f"'{latency}' is no whole number of clocks")
-        return value
+        return clocks(latency, self.timing)
+
+
+def clocks(latency: str, timing: Mapping[str, Parameter]) -> int:
+    """Return what a sum of timing parameters comes to; ValueError where one of its names is none."""
+    value = evaluate(f"={latency}", {name: p.cycles for name, p in timing.items()})
+    if not isinstance(value, int):
+        raise ValueError(f"'{latency}' is no whole number of clocks")
+    return value

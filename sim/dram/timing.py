@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any
 
 from sim.dram.hierarchy import Hierarchy
-from sim.dram.schema import Command, Constraint
+from sim.dram.schema import Constraint, Timed
 
 SHIFT = 8
 """Bits below the clock for the number of the constraint."""
@@ -33,7 +33,7 @@ class Timing:
     """The next allowed clock of every command at every node, given the commands issued so far."""
 
     def __init__(
-        self, tree: Hierarchy, commands: Mapping[str, Command], gaps: Sequence[tuple[str, Constraint, int]]
+        self, tree: Hierarchy, commands: Mapping[str, Timed], gaps: Sequence[tuple[str, Constraint, int]]
     ) -> None:
         """Compile `gaps`: name, constraint and its latency in clocks. Commands are numbered in their order."""
         self.tree = tree
@@ -149,7 +149,7 @@ Rule = tuple[int, int, int, int, int, bool, int]
 
 
 def _rules(
-    tree: Hierarchy, commands: Mapping[str, Command], gaps: Sequence[tuple[str, Constraint, int]]
+    tree: Hierarchy, commands: Mapping[str, Timed], gaps: Sequence[tuple[str, Constraint, int]]
 ) -> Iterator[Rule]:
     number = {name: i for i, name in enumerate(commands)}
     for reason, (_, gap, clocks) in enumerate(gaps, 1):
@@ -163,7 +163,7 @@ def _rules(
     yield from _bus_rules(tree, commands, len(gaps) + 1)
 
 
-def _bus_rules(tree: Hierarchy, commands: Mapping[str, Command], reason: int) -> Iterator[Rule]:
+def _bus_rules(tree: Hierarchy, commands: Mapping[str, Timed], reason: int) -> Iterator[Rule]:
     """Yield that a command of several clocks holds back all others on its bus."""
     names = list(commands)
     for p, first in commands.items():

@@ -1,0 +1,12 @@
+"""DRAM whose banks multiply: devices as data, programs command by command, GEMVs laid out over banks.
+
+    print(pim.run("gddr6_aim", "program.csv", {"refresh": "off"}).cycles)
+
+Times are clocks of the device. Channels work in lock-step: all get the same commands at the same clocks.
+"""
+
+from sim.pim.device import Device, load
+from sim.pim.result import PimResult
+from sim.pim.run import run
+
+__all__ = ["Device", "PimResult", "load", "run"]

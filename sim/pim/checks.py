@@ -1,0 +1,108 @@
+"""What must hold between the keys of a PIM device, and where in its file it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from sim.dram.schema import OVERRIDE, clocks
+from sim.errors import unknown
+from sim.formats import PLAIN
+from sim.pim.schema import Role, Specification
+from sim.yamlfile import Path_
+
+Found = Iterator[tuple[Path_, str]]
+"""Key paths, and what is wrong there."""
+
+NEEDED = ("tRFC", "tREFI")
+"""Parameters that the controller asks for by name."""
+
+
+def problems(spec: Specification) -> Found:
+    """Yield every contradiction between the keys of `spec`."""
+    for check in (_organization, _commands, _operations, _constraints, _timing, _formats):
+        yield from check(spec)
+
+
+def _organization(spec: Specification) -> Found:
+    if spec.levels[0] != "Channel" or spec.levels[-1] != "Bank":
+        yield ("levels",), "must go from Channel to Bank"
+    wanted = [*spec.levels[1:], "Row", "Column"]
+    if set(spec.organization) != set(wanted):
+        yield ("organization",), f"must give exactly {', '.join(wanted)}; channels have their own key"
+    elif spec.buffer % spec.burst or spec.buffer > spec.organization["Column"] * spec.burst:
+        told = f"{spec.buffer} bytes are no whole bursts of {spec.burst}, or more than a row"
+        yield ("buffer",), f"{told} of {spec.organization['Column'] * spec.burst}"
+
+
+def _commands(spec: Specification) -> Found:
+    roles = [command.does for command in spec.commands.values()]
+    for role in get_args(Role):
+        if roles.count(role) != 1:
+            yield ("commands",), f"needs one command that does {role}, not {roles.count(role)}"
+    for name, command in spec.commands.items():
+        if command.scope != "Channel":
+            yield ("commands", name, "scope"), "must be Channel: commands go to all banks of a channel"
+        if (command.mode is None) != (command.does == "switch"):
+            yield ("commands", name, "mode"), "is what every command needs but the switch, which has none"
+        yield from _latency(spec, ("commands", name, "latency"), command.latency)
+
+
+def _operations(spec: Specification) -> Found:
+    roles = set()
+    for name, operation in spec.operations.items():
+        place = ("operations", name, "command")
+        if operation.command not in spec.commands:
+            yield place, unknown("command", operation.command, spec.commands)
+            continue
+        roles.add(role := spec.commands[operation.command].does)
+        if role not in _PROGRAMMED:
+            yield place, f"{operation.command} is issued by the controller, not by programs"
+    for role in _PROGRAMMED:
+        if role not in roles:
+            yield ("operations",), f"misses one that does {role}"
+
+
+_PROGRAMMED = ("multiply", "write_buffer", "write_registers", "read_registers")
+
+
+def _constraints(spec: Specification) -> Found:
+    for name, gap in spec.constraints.items():
+        place = ("constraints", name)
+        if gap.level not in spec.levels:
+            yield (*place, "level"), unknown("level", gap.level, spec.levels)
+        if gap.window != 1:
+            yield (*place, "window"), "must be 1: commands to all banks have no window"
+        for side in ("preceding", "following"):
+            for command in getattr(gap, side):
+                if command not in spec.commands:
+                    yield (*place, side), unknown("command", command, spec.commands)
+        yield from _latency(spec, (*place, "latency"), gap.latency)
+
+
+def _latency(spec: Specification, path: Path_, latency: str) -> Found:
+    try:
+        clocks(latency, spec.timing)
+    except ValueError as error:
+        yield path, str(error)
+
+
+def _timing(spec: Specification) -> Found:
+    for name in NEEDED:
+        if name not in spec.timing:
+            yield ("timing",), f"misses {name}"
+    for name, each in spec.timing.items():
+        if each.source != OVERRIDE and each.source not in spec.sources:
+            yield ("timing", name), unknown("source", each.source, spec.sources)
+    if all(name in spec.timing for name in NEEDED) and spec.timing["tREFI"].cycles <= spec.timing["tRFC"].cycles:
+        told = f"tREFI = {spec.timing['tREFI'].cycles} <= tRFC = {spec.timing['tRFC'].cycles} clocks"
+        yield ("timing", "tREFI"), f"timing contradicts itself: {told}"
+
+
+def _formats(spec: Specification) -> Found:
+    for name in spec.formats:
+        if name not in PLAIN:
+            yield ("formats",), unknown("number format", name, PLAIN)
+    if spec.number_format not in spec.formats:
+        told = f"the banks cannot multiply {spec.number_format}; choose from: {', '.join(spec.formats)}"
+        yield ("number_format",), told

@@ -1,0 +1,85 @@
+"""A run of a PIM program as text, and a PIM device."""
+
+from __future__ import annotations
+
+from sim.dram.schema import clocks
+from sim.pim.device import Device
+from sim.pim.result import PimResult
+from sim.report.table import Column, pairs, table, wrap
+from sim.units import show_bytes, show_si
+
+_CAUSES = {
+    "multiply": "multiplying", "row_switch": "opening rows", "mode_switch": "switching between banks and registers",
+    "write_buffer": "writing the global buffer", "write_registers": "writing registers",
+    "read_registers": "reading registers", "refresh": "refresh", "end": "until the last is done",
+}  # fmt: skip
+
+
+def summary(result: PimResult, width: int) -> str:
+    """Return the totals, the commands and where the time goes, in lines of `width` characters."""
+    return wrap(f"{result.device}: {result.description}", width) + "\n" + pairs(_lines(result), width)
+
+
+def _lines(result: PimResult) -> list[tuple[str, str]]:
+    seconds, clock = show_si(result.seconds, "s"), show_si(result.clock_hz, "Hz")
+    counts = ", ".join(f"{count:,} {name}" for name, count in result.commands.items() if count)
+    spent = {cause: part for cause, part in result.clocks.items() if part}
+    return [
+        ("cycles", f"{result.cycles:,} = {seconds} at {clock}, to the end of the last operation"),
+        ("operations", f"{result.operations:,} on each of {result.channels:,} channels"),
+        ("commands", counts),
+        ("time", ", ".join(f"{part / result.cycles:.1%} {_CAUSES[cause]}" for cause, part in spent.items())),
+        ("validated", result.validated),
+        *(("note", note) for note in result.notes),
+    ]
+
+
+def pim_text(device: Device, width: int) -> str:
+    """Return what `show` prints of a PIM device."""
+    spec = device.spec
+    return "\n".join((
+        wrap(f"{device.name}: {spec.description}", width),
+        pairs(_facts(device), width),
+        "Operations of programs:\n" + pairs(((f"  {name}", _operation(device, name)) for name in spec.operations), width),
+        "Timing, in clocks:\n" + _timing(device, width),
+        "Gaps between commands, in clocks:\n" + _gaps(device, width),
+        "Sources:\n" + pairs(((name, each.text) for name, each in spec.sources.items()), width, "  "),
+    ))  # fmt: skip
+
+
+def _facts(device: Device) -> list[tuple[str, str]]:
+    spec = device.spec
+    each = ", ".join(f"{count} {name}" for name, count in spec.organization.items())
+    return [
+        ("validated", spec.validated),
+        ("clock", f"{show_si(device.clock_hertz, 'Hz')}, tCK {spec.tCK:g} ps"),
+        ("capacity", f"{show_bytes(device.capacity)}: {spec.channels} Channel, {each}, {spec.burst} B a burst"),
+        ("multipliers", f"{device.lanes} {spec.number_format} a bank, every {device.interval} clocks"),
+        ("global buffer", f"{show_bytes(spec.buffer)} a channel"),
+        ("policies", f"order {spec.order}, refresh {spec.refresh}"),
+    ]
+
+
+def _operation(device: Device, name: str) -> str:
+    operation = device.spec.operations[name]
+    waits = "; what comes after it waits for its data" if operation.blocks else ""
+    return f"{operation.command} size times ({device.does(name).does.replace('_', ' ')}){waits}"
+
+
+def _timing(device: Device, width: int) -> str:
+    columns = [Column("  parameter", right=False), Column("clocks"), Column("ns"), Column("source", right=False)]
+    return table(columns, (
+        (f"  {name}", f"{each.cycles:,}", f"{each.cycles * device.spec.tCK / 1000:.4g}", each.source)
+        for name, each in device.spec.timing.items()
+    ), width)  # fmt: skip
+
+
+def _gaps(device: Device, width: int) -> str:
+    columns = [
+        Column("  after", right=False), Column("before", right=False), Column("clocks"),
+        Column("which is", right=False, spare=1),
+    ]  # fmt: skip
+    return table(columns, (
+        (f"  {' '.join(gap.preceding)}", " ".join(gap.following), f"{clocks(gap.latency, device.spec.timing):,}",
+         gap.latency) for gap in device.spec.constraints.values()
+    ), width)  # fmt: skip
