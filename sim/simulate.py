@@ -20,6 +20,8 @@ from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task, fuse_vector, lower
 from sim.mapper import Choice, Trials, search, search_chunks
 from sim.notes import notes
+from sim.pim.device import is_device
+from sim.pim.network import run_network
 from sim.plan import Plan
 from sim.planner import Surroundings
 from sim.result import Result
@@ -39,7 +41,7 @@ def run(
     record: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Return what `network` costs on `arch`.
+    """Return what `network` costs on `arch`, a chip or a PIM device.
 
     `overrides` sets keys of either by dotted path, `layers` picks layers by shell pattern, `strict` makes
     what the cycles leave out an error (what only the energy leaves out stays in `not_modelled`),
@@ -47,6 +49,10 @@ def run(
     who did what when in `Result.timeline`. Raises ConfigError, MappingError or CapacityError, in the
     user's words.
     """
+    if isinstance(arch, str) and is_device(arch):
+        if record:
+            raise ConfigError(Problem(f"a run on the PIM device {arch} records no timeline", "--trace"))
+        return run_network(arch, network, overrides or {}, layers, strict)
     chip, graph, digests = open_both(arch, network, overrides or {})
     provenance = digests | {"overrides": dict(overrides or {})}
     return simulate(

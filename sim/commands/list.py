@@ -1,4 +1,4 @@
-"""List the chips, networks, operators, dataflows, energy tables and DRAM devices that come with tiletick."""
+"""List the chips, networks, operators, dataflows, energy tables, DRAM and PIM devices that come with tiletick."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def _organization(spec: Specification) -> Found:
 
 
 def _commands(spec: Specification) -> Found:
-    roles = [command.does for command in spec.commands.values()]
+    roles: list[str] = [command.does for command in spec.commands.values()]
     for role in get_args(Role):
         if roles.count(role) != 1:
             yield ("commands",), f"needs one command that does {role}, not {roles.count(role)}"
@@ -49,7 +49,7 @@ def _commands(spec: Specification) -> Found:
 
 
 def _operations(spec: Specification) -> Found:
-    roles = set()
+    roles = set[str]()
     for name, operation in spec.operations.items():
         place = ("operations", name, "command")
         if operation.command not in spec.commands:

@@ -33,7 +33,7 @@ CATALOGUES: dict[str, Callable[[], Entries]] = {
     "ops": _ops,
     "dataflows": lambda: {name: DATAFLOWS[name].title for name in DATAFLOWS},
     "energy": lambda: _files("energy", "about"),
-    "devices": lambda: _files("dram", "description"),
+    "devices": lambda: _files("dram", "description") | _files("pim", "description"),
     "graphs": lambda: _files("graph", "title"),
 }
 """Each kind of thing that can be listed, to what is there."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sim.dram.schema import clocks
+from collections.abc import Mapping
+
+from sim.dram.schema import clocks as in_clocks
 from sim.pim.device import Device
 from sim.pim.result import PimResult
 from sim.report.table import Column, pairs, table, wrap
@@ -23,15 +25,20 @@ def summary(result: PimResult, width: int) -> str:
 def _lines(result: PimResult) -> list[tuple[str, str]]:
     seconds, clock = show_si(result.seconds, "s"), show_si(result.clock_hz, "Hz")
     counts = ", ".join(f"{count:,} {name}" for name, count in result.commands.items() if count)
-    spent = {cause: part for cause, part in result.clocks.items() if part}
     return [
         ("cycles", f"{result.cycles:,} = {seconds} at {clock}, to the end of the last operation"),
         ("operations", f"{result.operations:,} on each of {result.channels:,} channels"),
         ("commands", counts),
-        ("time", ", ".join(f"{part / result.cycles:.1%} {_CAUSES[cause]}" for cause, part in spent.items())),
+        ("time", spent(result.clocks)),
         ("validated", result.validated),
         *(("note", note) for note in result.notes),
     ]
+
+
+def spent(clocks: Mapping[str, int]) -> str:
+    """Return the share of each cause in the clocks of a channel, those without any left out."""
+    total = sum(clocks.values())
+    return ", ".join(f"{part / total:.1%} {_CAUSES[cause]}" for cause, part in clocks.items() if part)
 
 
 def pim_text(device: Device, width: int) -> str:
@@ -40,7 +47,7 @@ def pim_text(device: Device, width: int) -> str:
     return "\n".join((
         wrap(f"{device.name}: {spec.description}", width),
         pairs(_facts(device), width),
-        "Operations of programs:\n" + pairs(((f"  {name}", _operation(device, name)) for name in spec.operations), width),
+        "Operations of programs:\n" + pairs(_operations(device), width, "  "),
         "Timing, in clocks:\n" + _timing(device, width),
         "Gaps between commands, in clocks:\n" + _gaps(device, width),
         "Sources:\n" + pairs(((name, each.text) for name, each in spec.sources.items()), width, "  "),
@@ -58,6 +65,10 @@ def _facts(device: Device) -> list[tuple[str, str]]:
         ("global buffer", f"{show_bytes(spec.buffer)} a channel"),
         ("policies", f"order {spec.order}, refresh {spec.refresh}"),
     ]
+
+
+def _operations(device: Device) -> list[tuple[str, str]]:
+    return [(name, _operation(device, name)) for name in device.spec.operations]
 
 
 def _operation(device: Device, name: str) -> str:
@@ -80,6 +91,6 @@ def _gaps(device: Device, width: int) -> str:
         Column("which is", right=False, spare=1),
     ]  # fmt: skip
     return table(columns, (
-        (f"  {' '.join(gap.preceding)}", " ".join(gap.following), f"{clocks(gap.latency, device.spec.timing):,}",
+        (f"  {' '.join(gap.preceding)}", " ".join(gap.following), f"{in_clocks(gap.latency, device.spec.timing):,}",
          gap.latency) for gap in device.spec.constraints.values()
     ), width)  # fmt: skip

@@ -13,16 +13,18 @@ from sim.blocks import USE_KEYS
 from sim.dram.schema import Specification
 from sim.energy.schema import Schema as EnergyTable
 from sim.op import OPS
+from sim.pim.schema import Specification as PimSpecification
 from sim.workload import Workload
 
 MODELS: dict[str, type[BaseModel]] = {"arch": Arch, "workload": Workload, "energy": EnergyTable,
-                                     "dram": Specification}  # fmt: skip
+                                     "dram": Specification, "pim": PimSpecification}  # fmt: skip
 """Kind of file to the schema that it must follow."""
 
 EXTENDABLE = {"arch": "the chip that this one differs from, by name or path",
               "workload": "the network that this one differs from, by name or path",
               "energy": "the table that this one differs from, by name or path",
-              "dram": "the device or standard that this one differs from, by name or path"}  # fmt: skip
+              "dram": "the device or standard that this one differs from, by name or path",
+              "pim": "the device that this one differs from, by name or path"}  # fmt: skip
 
 _USES = {
     "name": "what others call the layer", "op": "the operator", "block": "the block that stands here",
@@ -32,7 +34,7 @@ _USES = {
 
 
 def schema(kind: str) -> str:
-    """Return the JSON Schema (draft 2020-12) of a file of `kind` (arch, workload, energy, dram).
+    """Return the JSON Schema (draft 2020-12) of a file of `kind` (arch, workload, energy, dram, pim).
 
     Every file that tiletick accepts is valid. A file that `extends` another may leave out anything, so
     that missing keys are told of files that stand alone, and at their top level only.

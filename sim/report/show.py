@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim import arch, dram, inline, library, workload, yamlfile
+from sim import arch, dram, inline, library, pim, workload, yamlfile
 from sim.errors import ConfigError, Problem, unknown
 from sim.report.chip import chip_text
 from sim.report.device import device_text
 from sim.report.network import network_text
+from sim.report.pim import pim_text
 from sim.report.schema import MODELS, schema
 from sim.report.technology import figures
 
@@ -28,6 +29,8 @@ def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: in
         return figures(name, width)
     if kind == "dram":
         return device_text(dram.load(name, overrides), width)
+    if kind == "pim":
+        return pim_text(pim.load(name, overrides), width)
     return network_text(workload.open_workload(name, overrides or {}), width)
 
 

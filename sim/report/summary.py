@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.report.losses import peak_macs, worst
+from sim.report.pim import spent
 from sim.report.pipeline import pipeline
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Layer, Result, Traffic
@@ -15,6 +16,7 @@ CONVENTIONS = {
     "stream": "each unit from its first token to its last, tokens of whole positions, as in streaming graphs",
     "rtl": "an array's work from its first accepted input to its last valid output, both counted, as in RTL simulation",
     "scalesim": "folds as SCALE-Sim does: K + R + C - 2 cycles (os), 2R + C + T - 2 (ws, is), T the streamed length",
+    "pim": "each layer from its first command to the answer to the marker behind its last, as in aim_simulator",
 }
 """What is counted of an array, by its `convention`."""
 
@@ -100,6 +102,7 @@ def _memory(result: Result) -> list[tuple[str, str]]:
             text += f", {moved / needed:.2f} x compulsory ({show_bytes(needed)}: each operand of a MAC once{kept})"
         busy = result.dram.get(OFF_CHIP, {}).get("bandwidth_utilization")
         lines.append(("traffic", text if busy is None else f"{text}; {busy:.0%} of the bandwidth"))
+    lines += [(f"{name} time", spent(found["clocks"])) for name, found in result.dram.items() if "clocks" in found]
     for name, buffer in result.buffers.items():
         peak, capacity = buffer["peak_bytes"], buffer["capacity_bytes"]
         lines.append((f"{name} buffer", f"{show_bytes(peak)} of {show_bytes(capacity)} at its fullest"))

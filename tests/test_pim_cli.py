@@ -1,0 +1,152 @@
+"""`tiletick pim`, and `run` on a PIM device, as a user sees them: results, and one clear message for every mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import cli, library
+from sim.dram.schema import OVERRIDE
+from sim.pim import load, run
+from sim.report.catalogue import catalogue
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def says(capsys: Capture, *words: str) -> str:
+    status = cli.main(list(words))
+    printed = capsys.readouterr()
+    assert (status, printed.err) == (0, "")
+    return printed.out
+
+
+def refuses(capsys: Capture, *words: str) -> str:
+    status = cli.main(list(words))
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    return printed.err
+
+
+def pim(capsys: Capture, text: str, *words: str) -> dict[str, Any]:
+    Path("p.csv").write_text(text)
+    found: dict[str, Any] = json.loads(says(capsys, "pim", "gddr6_aim", "p.csv", *words, "--json", "-"))
+    return found
+
+
+def test_a_program_tells_cycles_commands_and_where_time_goes(capsys: Capture) -> None:
+    found = pim(capsys, "op,size,row\nWR_GB,64,\nWR_BIAS,,\nMAC_ABK,64,0\nRD_MAC,,\n", "--set", "refresh=off")
+    assert found["commands"] == {
+        "ACT16": 1, "PREA": 0, "MAC16": 64, "WRGB": 64, "WRMAC16": 1, "RDMAC16": 1, "TMOD": 3, "REFab": 0
+    }  # fmt: skip
+    assert (found["cycles"], found["notes"]) == (286 + 128, [])
+    assert sum(found["clocks"].values()) == found["cycles"]
+    assert found["seconds"] == pytest.approx(found["cycles"] / 2e9)
+
+
+def test_header_and_size_may_be_left_out_and_json_goes_to_a_file(capsys: Capture) -> None:
+    bare = pim(capsys, "MAC_ABK,,5\n\n")
+    assert bare["commands"]["MAC16"] == 1
+    out = says(capsys, "pim", "gddr6_aim", "p.csv", "--set", "channels=4", "--json", "r.json")
+    assert json.loads(Path("r.json").read_text())["commands"]["MAC16"] == 4
+    assert "operations  1 on each of 4 channels" in out
+
+
+def test_multiplying_by_what_was_not_written_is_told_and_strict_refuses(capsys: Capture) -> None:
+    note = "p.csv:2: multiplies by more of the global buffer than was written"
+    assert pim(capsys, "WR_GB,3,\nMAC_ABK,4,0\n")["notes"] == [note]
+    assert refuses(capsys, "pim", "gddr6_aim", "p.csv", "--strict") == (
+        f"{note}; put a WR_GB of that size before it\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("MAC_AB,1,0\n", "p.csv:1: unknown operation 'MAC_AB'; did you mean 'MAC_ABK'? choose from: "
+     "MAC_ABK, RD_MAC, WR_BIAS, WR_GB"),
+    ("MAC_ABK,1,16384\n", "p.csv:1: row 16384 is out of range: a bank has 16384 rows, 0 to 16383"),
+    ("MAC_ABK,1\n", "p.csv:1: MAC_ABK needs a row from 0 to 16383, not ''"),
+    ("op,size,row\nMAC_ABK,1,-1\n", "p.csv:2: MAC_ABK needs a row from 0 to 16383, not '-1'"),
+    ("RD_MAC,,3\n", "p.csv:1: RD_MAC goes to no row; leave '3' out"),
+    ("WR_GB,0,\n", "p.csv:1: size must be a whole number above zero, not '0'"),
+    ("WR_GB,x,\n", "p.csv:1: size must be a whole number above zero, not 'x'"),
+    ("MAC_ABK,65,0\n", "p.csv:1: MAC_ABK of size 65 is more than the 64 bursts of a row (2048 bytes, 32 a burst); "
+     "split it"),
+    ("WR_GB,65,\n", "p.csv:1: WR_GB of size 65 is more than the 64 bursts of a buffer (2048 bytes, 32 a burst); "
+     "split it"),
+    ("WR_GB,1,,\n", "p.csv:1: expected op,size,row, not 'WR_GB,1,,'"),
+    ("op,size,row\n", "p.csv: holds no operations"),
+    ("WR,1,\nRD_MAC,,3\n", "p.csv:1: unknown operation 'WR'; did you mean 'WR_GB'? choose from: "
+     "MAC_ABK, RD_MAC, WR_BIAS, WR_GB\np.csv:2: RD_MAC goes to no row; leave '3' out"),
+])  # fmt: skip
+def test_bad_programs_are_told_by_line(text: str, message: str, capsys: Capture) -> None:
+    Path("p.csv").write_text(text)
+    assert refuses(capsys, "pim", "gddr6_aim", "p.csv") == message + "\n"
+
+
+def test_many_bad_lines_are_cut_short(capsys: Capture) -> None:
+    Path("p.csv").write_text("WR_GB,0,\n" * 30)
+    told = refuses(capsys, "pim", "gddr6_aim", "p.csv").splitlines()
+    assert (len(told), told[-1]) == (21, "p.csv: and 10 more bad lines")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["gemv:16x16", "--set", "order=k"], "--set order: unknown value 'k'; choose from: kouter, oouter"),
+    (["gemv:16x16", "--set", "chanels=8"],
+     "--set chanels: no key 'chanels' in PIM device 'gddr6_aim'; did you mean 'channels'?"),
+    (["gemv:16x16", "--set", "number_format=int8"],
+     "--set number_format: the banks cannot multiply int8; choose from: bf16"),
+    (["gemv:16x16", "--set", "refresh=some"], "--set refresh: unknown value 'some'; choose from: all_bank, off"),
+    (["gemv:16x16", "--set", "tREFI=200"],
+     "--set timing.tREFI: timing contradicts itself: tREFI = 200 <= tRFC = 210 clocks"),
+    (["gemm:2x16x16"], "'gemm' (linear) is no product of a matrix of weights and one vector, all that gddr6_aim "
+     "computes; run layers such as gemv:OUTxIN or linear ones of batch 1, or pick them with --layers"),
+    (["gemv:1000000x1024"], "matrix of 'gemv' does not fit in the banks of gddr6_aim (1 channels): needs 2048000000 "
+     "bytes, 536870912 are available; 46116 rows of every bank too many; --set channels=4 would do"),
+    (["gemv:16x16", "--layers", "fc"], "--layers: unknown layer 'fc'; choose from: gemv"),
+    (["gemv:16x16", "--trace", "t.json"], "--trace: a run on the PIM device gddr6_aim records no timeline"),
+    (["gemv:16x2048", "--strict"], "not modelled: adding partial sums outside the banks: gemv"),
+])  # fmt: skip
+def test_mistakes_of_runs_are_told(words: list[str], message: str, capsys: Capture) -> None:
+    assert refuses(capsys, "run", "gddr6_aim", *words) == message + "\n"
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("buffer: 4 KiB", "4096 bytes are no whole bursts of 32, or more than a row of 2048"),
+    ("timing: {tRP: {cycles: 3, source: nowhere}}", "timing.tRP: unknown source 'nowhere'"),
+    ("operations: {WR_GB: {command: WRG}}", "operations.WR_GB.command: unknown command 'WRG'"),
+    ("operations: {WR_GB: {command: PREA}}", "PREA is issued by the controller, not by programs"),
+    ("commands: {MAC16: {does: refresh}}", "needs one command that does multiply, not 0"),
+    ("commands: {MAC16: {latency: tXY}}", "unknown name 'tXY'"),
+    ("commands: {MAC16: {scope: Bank}}", "must be Channel: commands go to all banks of a channel"),
+    ("constraints: {switch: {window: 2}}", "must be 1: commands to all banks have no window"),
+    ("formats: [bf15]", "unknown number format 'bf15'"),
+    ("organization: {Rank: 2}", "must give exactly BankGroup, Bank, Row, Column; channels have their own key"),
+])  # fmt: skip
+def test_bad_devices_are_told(change: str, message: str, capsys: Capture) -> None:
+    Path("bad.yaml").write_text(f"extends: gddr6_aim\nname: bad\n{change}\n")
+    assert message in refuses(capsys, "run", "./bad.yaml", "gemv:16x16")
+
+
+def test_a_device_of_ones_own_is_one_file(capsys: Capture) -> None:
+    Path("fast.yaml").write_text("extends: gddr6_aim\nname: fast\ntiming: {tRCDRDMAC: 40}\n")
+    Path("p.csv").write_text("MAC_ABK,64,0\n")
+    assert run("./fast.yaml", "p.csv").cycles == 185 - 16
+    assert run("./fast.yaml", "p.csv").validated == "not validated itself"
+    out = says(capsys, "run", "./fast.yaml", "gemv:16x16")
+    assert out.startswith("gemv:16x16 on fast\n")
+
+
+@pytest.mark.parametrize("name", library.names("pim"))
+def test_every_parameter_has_its_source_and_is_shown(name: str, capsys: Capture) -> None:
+    spec = load(name).spec
+    assert [key for key, each in spec.timing.items() if each.source == OVERRIDE] == []
+    out = says(capsys, "show", name)
+    assert all(f"  {key} " in out for key in (*spec.timing, *spec.operations, *spec.sources))
+    assert catalogue("devices")[name] == spec.description
