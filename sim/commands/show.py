@@ -1,4 +1,4 @@
-"""Show a chip, a network, an energy table or a DRAM or PIM device: every key, defaults included, and what follows from them.
+"""Show a chip, a network, an energy table, a DRAM or PIM device: every key, defaults included, and what follows.
 
 NAME is a chip, a network, a table, a device, an inline workload such as gemm:64x64x64, or the path of a YAML file.
 """
