@@ -58,9 +58,9 @@ def _operations(spec: Specification) -> Found:
         roles.add(role := spec.commands[operation.command].does)
         if role not in _PROGRAMMED:
             yield place, f"{operation.command} is issued by the controller, not by programs"
-    for role in _PROGRAMMED:
-        if role not in roles:
-            yield ("operations",), f"misses one that does {role}"
+    for needed in _PROGRAMMED:
+        if needed not in roles:
+            yield ("operations",), f"misses one that does {needed}"
 
 
 _PROGRAMMED = ("multiply", "write_buffer", "write_registers", "read_registers")
