@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
@@ -13,14 +14,15 @@ from sim import library
 from sim.arch import Arch
 from sim.errors import ConfigError, MappingError
 from sim.fabric.cost import Cost, memory, multiply
-from sim.fabric.folding import Folder, Need
+from sim.fabric.folding import Fold, Folder, Need
 from sim.fabric.stages import stages
-from sim.fabric.wiring import repack, spread
+from sim.fabric.wiring import compute, repack, spread
 from sim.layers import lower
 from sim.simulate import run
 from sim.streaming import checks
 from sim.streaming.graph import Channel, Graph, Phase, Unit
 from sim.streaming.simulate import outcome
+from sim.streaming.units.matvec import MatVec
 from sim.timeline import CAUSES
 from sim.workload import open_workload
 from tests import test_contract as contract
@@ -227,4 +229,87 @@ def test_a_fabric_has_no_dram_controllers():
         run("finn_zcu104", "gemm:4x4x4", {"memory": {"kind": "dram", "device": "ddr4_2400r"}})
     assert "a fabric's port reaches memory of the kinds simple and ideal; give bandwidth and latency" in str(
         caught.value
+    )
+
+
+@law(st.data(), quick=40, full=400)
+def test_whole_tokens_pace_a_pipeline_as_words_do(data):
+    """Against matrix-vector units word by word, with replay buffers and deep FIFOs: never faster, the same interval.
+
+    Whole tokens are later by what words overlap, at most a vector's cycles in each unit and its pipeline registers.
+    """
+    draw = data.draw
+    sizes = st.sampled_from((2, 4, 6, 12))
+    shapes = [draw(sizes) for _ in range(4)]
+    folds = [draw(st.sampled_from([d for d in range(1, size + 1) if size % d == 0])) for size in shapes]
+    found = {vectors: (_words(shapes, folds, vectors), _tokens(shapes, folds, vectors)) for vectors in (9, 18)}
+    each = [a // fa * (b // fb) for a, b, fa, fb in zip(shapes, shapes[1:], folds, folds[1:], strict=False)]
+    for words, tokens in found.values():
+        assert words <= tokens <= words + sum(each) + 4 * len(each) * 12
+    assert found[18][1] - found[9][1] == 9 * max(each) == found[18][0] - found[9][0]
+
+
+def _words(shapes, folds, vectors):
+    """Return the cycles of a chain of matrix-vector units, words of `folds` elements between them."""
+    names = [f"c{i}" for i in range(len(shapes))]
+    units = [Unit("in", "source", (Phase.of(1, pushes=["c0"]),), vectors * shapes[0] // folds[0])]
+    for i in range(len(shapes) - 1):
+        spec = MatVec(inputs=shapes[i], outputs=shapes[i + 1], simd=folds[i], pe=folds[i + 1], vectors=vectors,
+                      pop=names[i], push=names[i + 1])  # fmt: skip
+        units.append(spec.build(f"u{i}"))
+    units.append(Unit("out", "sink", (Phase.of(1, [names[-1]], interval=0),), vectors * shapes[-1] // folds[-1], 0))
+    return outcome(Graph.of("words", units, [Channel(name, 200) for name in names])).cycles
+
+
+def _tokens(shapes, folds, vectors):
+    """Return the cycles of the same chain in tokens of whole vectors, the first as late as its last word."""
+    names = [f"c{i}" for i in range(len(shapes))]
+    units = [Unit("in", "source", (Phase.of(1, pushes=["c0"], interval=shapes[0] // folds[0]),), vectors)]
+    for i in range(len(shapes) - 1):
+        graph = open_workload(f"gemm:{vectors}x{shapes[i + 1]}x{shapes[i]}", {})
+        (stage,) = stages(graph, lower(graph, fabric()))
+        fold = Fold(folds[i + 1], folds[i], vectors * shapes[i] * shapes[i + 1] // (folds[i] * folds[i + 1]), Cost())
+        images = vectors // stage.tokens
+        fold = replace(fold, cycles=fold.cycles // images)
+        units.append(compute(stage, fold, [(stage.sources[0], names[i])], [names[i + 1]], None, 0, images))
+        units[-1] = replace(units[-1], name=f"u{i}")
+    units.append(Unit("out", "sink", (Phase.of(1, [names[-1]], interval=0),), vectors, 0))
+    return outcome(Graph.of("tokens", units, [Channel(name, 20) for name in names])).cycles
+
+
+BYTES = {f"precision.{operand}": "int8" for operand in ("weight", "input", "output")}
+
+
+def mlp(tmp_path, count, size):
+    """Return the path of a network of `count` linear layers of `size` features, four vectors."""
+    lines = [f"  - {{name: fc{i}, op: linear, features: {size}, bias: false}}" for i in range(count)]
+    path = tmp_path / "mlp.yaml"
+    path.write_text("\n".join([f"name: mlp\ninputs:\n  x: [4, {size}]\nlayers:", *lines]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(("pattern", "count"), [("hybrid", 2), ("layers", 4)])
+def test_parts_follow_each_other_with_their_weights_and_a_change_between(tmp_path, pattern, count):
+    """Four layers of 16 KiB in blocks of 2.25 KiB: two fit at a time."""
+    keys = BYTES | {"bram18": 20, "uram": 0, "weights": "on_chip"}
+    network = mlp(tmp_path, 4, 128)
+    keys |= {"pattern": pattern}
+    now, slow = (run("finn_zcu104", network, {**keys, "reconfiguration": time}) for time in ("0 s", "1 us"))
+    parts = now.fabric["parts"]
+    assert len(parts) == count
+    assert slow.cycles - now.cycles == (count - 1) * 200
+    loads = sum(part["loaded_words"] for part in parts)
+    assert loads * 16 == 4 * 128 * 128 == now.traffic_bytes["dram"]["read"]["weight"]
+    assert now.cycles == sum(part["cycles"] for part in parts) + loads + count * (12 + 40)
+    moved = now.traffic_bytes["dram"]
+    assert moved["read"]["input"] == moved["write"]["output"] == count * 4 * 128
+
+
+def test_a_pipeline_that_does_not_fit_says_what_would(tmp_path):
+    keys = BYTES | {"bram18": 20, "uram": 0, "weights": "on_chip"}
+    with pytest.raises(MappingError) as caught:
+        run("finn_zcu104", mlp(tmp_path, 4, 128), keys)
+    assert str(caught.value) == (
+        "the pipeline of 4 layers does not fit on finn_zcu104: at its narrowest it needs 32 memory blocks of 18 Kib, "
+        "20 are there; set pattern=hybrid or weights=streamed or bram18=32"
     )
