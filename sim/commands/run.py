@@ -7,6 +7,7 @@ attention:BxHxNxE[,kv=M][,causal].
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from sim import textfile
 from sim.commands._options import add_set, overrides, width
 from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
+from sim.report.page import to_page
 from sim.report.summary import summarize
 from sim.report.trace import to_trace
 from sim.result import Result
-from sim.simulate import run
+from sim.simulate import open_both, run
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,19 +42,22 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trace", metavar="FILE", help="write who did what when, to open in ui.perfetto.dev; - is standard output"
     )
+    parser.add_argument(
+        "--report", metavar="FILE.html", help="write one page with pictures and tables, to open in a browser"
+    )
 
 
 def execute(options: Namespace) -> int:
     """Run the simulation and put its result where the options say; return 0."""
-    targets = {"--json": options.json, "--csv": options.csv, "--trace": options.trace}
+    targets = {"--json": options.json, "--csv": options.csv, "--trace": options.trace, "--report": options.report}
     for one, other in combinations([name for name, target in targets.items() if target is not None], 2):
         if targets[one] == targets[other]:
             raise ConfigError(Problem(f"{one} and {other} cannot both go to '{targets[one]}'"))
+    record = options.trace is not None or options.report is not None
     with Bar() as bar:
         result = run(
             options.arch, options.workload, overrides(options.settings), layers=options.layers,
-            strict=options.strict, fast_forward=not options.no_fast_forward, record=options.trace is not None,
-            progress=bar.advance,
+            strict=options.strict, fast_forward=not options.no_fast_forward, record=record, progress=bar.advance,
         )  # fmt: skip
     _deliver(result, options)
     return 0
@@ -60,7 +65,8 @@ def execute(options: Namespace) -> int:
 
 def _deliver(result: Result, options: Namespace) -> None:
     forms: dict[str | None, Callable[[], str]] = {
-        options.json: result.to_json, options.csv: result.to_csv, options.trace: lambda: to_trace(result)
+        options.json: result.to_json, options.csv: result.to_csv, options.trace: lambda: to_trace(result),
+        options.report: lambda: _page(result, options),
     }  # fmt: skip
     for target, form in forms.items():
         if target not in (None, "-"):
@@ -69,3 +75,16 @@ def _deliver(result: Result, options: Namespace) -> None:
         sys.stdout.write(forms["-"]())
     else:
         sys.stdout.write(summarize(result, width()))
+
+
+def _page(result: Result, options: Namespace) -> str:
+    chip, _, _ = open_both(options.arch, options.workload, overrides(options.settings))
+    return to_page(result, chip, _command(options))
+
+
+def _command(options: Namespace) -> str:
+    """Return the command that gives the same result, quoted for a shell."""
+    words = ["tiletick", "run", options.arch, options.workload]
+    words += [word for setting in options.settings for word in ("--set", setting)]
+    words += [] if options.layers is None else ["--layers", options.layers]
+    return shlex.join(words)

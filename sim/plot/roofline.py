@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.plot._style import PALETTE, axis_of, figure_of, title
+from sim.report.losses import peak_bandwidth
 from sim.result import Layer, Result
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def roofline(result: Result, axis: Axes | None = None) -> Figure:
     axis = axis_of(axis, 7.0, 4.5)
     layers = [layer for layer in result.layers if layer.macs and layer.cycles]
     peak = result.macs / result.utilization / result.cycles * result.clock_hz if result.utilization else 0.0
-    bandwidth = _bandwidth(result)
+    bandwidth = peak_bandwidth(result)
     known = [layer for layer in layers if _bytes(layer)]
     for bound in dict.fromkeys(layer.bound for layer in known):
         group = [layer for layer in known if layer.bound == bound]
@@ -47,14 +48,6 @@ def _roofs(axis: Axes, intensities: list[float], peak: float, bandwidth: float) 
     axis.plot(reach, roof / 1e9, color="black", linewidth=1.2)
     text = f"{peak / 1e9:,.4g}·10⁹ MACs/s" + (f", {bandwidth / 1e9:,.4g} GB/s" if bandwidth else "")
     axis.annotate(text, (reach[-1], roof[-1] / 1e9), (0, 4), textcoords="offset points", ha="right", fontsize=8)
-
-
-def _bandwidth(result: Result) -> float:
-    """Return the off-chip peak in bytes a second, as the result's own rate and share give it."""
-    memory = result.dram.get("dram", {})
-    share = memory.get("bandwidth_utilization", 0.0)
-    moved = sum(sum(operands.values()) for operands in result.traffic_bytes.get("dram", {}).values())
-    return moved / result.seconds / share if share else 0.0
 
 
 def _bytes(layer: Layer) -> int:

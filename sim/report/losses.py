@@ -45,6 +45,13 @@ def peak_macs(result: Result) -> int:
     return round(result.macs / slots) if slots else 0
 
 
+def peak_bandwidth(result: Result) -> float:
+    """Return the off-chip peak in bytes a second, as the result's own rate and share give it; 0 where it moved none."""
+    memory = result.dram.get("dram", {})
+    share = memory.get("bandwidth_utilization", 0.0)
+    return float(memory["bandwidth_gbps"] * 1e9 / share) if share else 0.0
+
+
 def worst(result: Result, count: int = 3) -> list[Loss]:
     """Return the layers that lose the most cycles, the worst first."""
     peak = peak_macs(result)
