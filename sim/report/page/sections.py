@@ -41,13 +41,14 @@ def share(part: float, whole: float) -> float:
 def summary(result: Result) -> Markup:
     """Return the figures of the run as cards, and which layers lose the most cycles, and why."""
     moved = off_chip(result.traffic_bytes)
-    macs = show_si(2 * result.macs / result.seconds, "OPS") if result.macs and result.seconds else "0 OPS"
+    macs = show_si(result.macs, "MACs") if result.macs else "0 MACs"
+    rate = show_si(2 * result.macs / result.seconds, "OPS") if result.macs and result.seconds else "0 OPS"
     clock = show_si(result.clock_hz, "Hz")
     cards = [
         (f"{result.cycles:,}", f"cycles at {clock}"), (_time(result.seconds), "to the end of the last step"),
-        (f"{result.utilization:.1%}", "utilization: useful MACs of PEs × cycles"), (macs, "two operations a MAC"),
-        (energy(result.energy_pj["total"]), "energy"), (show_bytes(moved), "off chip"),
-        (show_si(result.macs, "MACs") if result.macs else "0 MACs", "multiply-accumulates"), (f"{result.mapping_efficiency:.1%}", "of the PEs of all folds have work"),
+        (f"{result.utilization:.1%}", "utilization: useful MACs of PEs × cycles"), (rate, "two operations a MAC"),
+        (energy(result.energy_pj["total"]), "energy"), (show_bytes(moved), "off chip"), (macs, "multiply-accumulates"),
+        (f"{result.mapping_efficiency:.1%}", "of the PEs of all folds have work"),
     ]  # fmt: skip
     losses = worst(result)
     items = [el("li", loss.sentence()) for loss in losses] or [el("li", "No layer loses a cycle.")]
