@@ -134,6 +134,11 @@ def test_bad_devices_are_told(change: str, message: str, capsys: Capture) -> Non
     assert message in refuses(capsys, "run", "./bad.yaml", "gemv:16x16")
 
 
+def test_a_misspelt_device_is_guessed(capsys: Capture) -> None:
+    told = "unknown PIM device 'gddr6_ai'; did you mean 'gddr6_aim'? choose from: gddr6_aim"
+    assert refuses(capsys, "run", "gddr6_ai", "gemv:16x16") == told + " (or give the path of a file)\n"
+
+
 def test_a_device_of_ones_own_is_one_file(capsys: Capture) -> None:
     Path("fast.yaml").write_text("extends: gddr6_aim\nname: fast\ntiming: {tRCDRDMAC: 40}\n")
     Path("p.csv").write_text("MAC_ABK,64,0\n")

@@ -87,7 +87,7 @@ def test_peak_is_that_of_the_chip() -> None:
 
 def test_the_convention_is_named() -> None:
     for convention, words in CONVENTIONS.items():
-        text = summarize(run("array", "gemm:8x8x8", {"convention": convention}), 400)
+        text = summarize(replace(RESULT, convention=convention), 400)
         assert f"{convention}: counts {words}\n" in text
 
 

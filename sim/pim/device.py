@@ -119,7 +119,10 @@ def build(document: Document) -> Device:
 def is_device(name: str) -> bool:
     """Return whether `name` is a PIM device: one of the library, or a file that describes or extends one."""
     if not name.endswith((".yaml", ".yml")) and "/" not in name:
-        return name in library.names("pim")
+        chips, devices = library.names("arch"), library.names("pim")
+        if name not in chips and nearest(name, [*chips, *devices]) in devices:
+            return True  # if misspelt, the device is missed in so many words
+        return name in devices
     data = read(library.find("pim", name)).data
     return "operations" in data or data.get("extends") in library.names("pim")
 
