@@ -14,9 +14,12 @@ from collections.abc import Callable
 from itertools import combinations
 
 from sim import textfile
+from sim.arch import Arch
 from sim.commands._options import add_set, overrides, width
 from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
+from sim.family import family_of
+from sim.pim.device import is_device
 from sim.report.page import to_page
 from sim.report.summary import summarize
 from sim.report.trace import to_trace
@@ -53,20 +56,21 @@ def execute(options: Namespace) -> int:
     for one, other in combinations([name for name, target in targets.items() if target is not None], 2):
         if targets[one] == targets[other]:
             raise ConfigError(Problem(f"{one} and {other} cannot both go to '{targets[one]}'"))
-    record = options.trace is not None or options.report is not None
+    chip = _chip(options) if options.report is not None else None
+    record = options.trace is not None or (chip is not None and family_of(chip) is None)
     with Bar() as bar:
         result = run(
             options.arch, options.workload, overrides(options.settings), layers=options.layers,
             strict=options.strict, fast_forward=not options.no_fast_forward, record=record, progress=bar.advance,
         )  # fmt: skip
-    _deliver(result, options)
+    _deliver(result, chip, options)
     return 0
 
 
-def _deliver(result: Result, options: Namespace) -> None:
+def _deliver(result: Result, chip: Arch | None, options: Namespace) -> None:
     forms: dict[str | None, Callable[[], str]] = {
         options.json: result.to_json, options.csv: result.to_csv, options.trace: lambda: to_trace(result),
-        options.report: lambda: _page(result, options),
+        options.report: lambda: to_page(result, chip, _command(options)),
     }  # fmt: skip
     for target, form in forms.items():
         if target not in (None, "-"):
@@ -77,9 +81,11 @@ def _deliver(result: Result, options: Namespace) -> None:
         sys.stdout.write(summarize(result, width()))
 
 
-def _page(result: Result, options: Namespace) -> str:
-    chip, _, _ = open_both(options.arch, options.workload, overrides(options.settings))
-    return to_page(result, chip, _command(options))
+def _chip(options: Namespace) -> Arch | None:
+    """Return the chip of a run; None for a PIM device, which is no chip of units and buffers."""
+    if is_device(options.arch):
+        return None
+    return open_both(options.arch, options.workload, overrides(options.settings))[0]
 
 
 def _command(options: Namespace) -> str:

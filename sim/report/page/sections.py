@@ -124,8 +124,11 @@ def over_time(result: Result) -> Markup:
         for name, unit in result.units.items()
     ]
     heads = ["unit", *(cause.replace("_", " ") for cause in CAUSES), "sum"]
+    shown = table("units", heads, rows)
+    if result.timeline is None:
+        return section("Units", "Each cycle of each unit has one cause; this run has no record of when.", shown)
     note = "What every unit did when, in windows of equal length; each cycle of each unit has one cause."
-    return section("Units over time", note, legend(LEGEND), *_bands(result), table("units", heads, rows))
+    return section("Units over time", note, legend(LEGEND), *_bands(result), shown)
 
 
 def _sum(values: Mapping[str, int]) -> int:
