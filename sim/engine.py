@@ -96,7 +96,10 @@ class Engine:
             layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
             geometry = Geometry(device.burst, device.capacity, layouts, layout.tensors, self.arch)
             self.front.addresses = Placement(geometry, stages)
-            self.fast_forward = self.fast_forward and memory.extrapolate
+            unit = self.units["dram"]
+            assert isinstance(unit, DramUnit)  # made for this memory
+            unit.expect(stages)
+            self.fast_forward = self.fast_forward and unit.extrapolates
 
     def _set_deadlines(self, stages: Sequence[Stage], limit: int) -> None:
         mine: dict[str, list[tuple[Step, int]]] = {}

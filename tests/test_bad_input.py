@@ -67,7 +67,7 @@ ONE_LINE = [
      "4: units.array.dataflow: unknown dataflow 'wss'; did you mean 'ws'? "
      "choose from: input_stationary, is, os, output_stationary, row_stationary, rs, weight_stationary, ws"),
     ("kind: systolic", "kind: sistolic",
-     "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? choose from: systolic, vector"),
+     "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? choose from: fabric, systolic, vector"),
     ("kind: systolic, ", "", "4: units.array: missing key 'kind'"),
     ("clock: 1 GHz\n", "", "1: clock: missing key 'clock'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "{kind: simple}", "7: memory.bandwidth: missing key 'bandwidth'"),

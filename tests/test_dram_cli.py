@@ -129,6 +129,13 @@ FILE = "arch_configs/dram/ddr4_2400r.yaml"
 
 
 @pytest.mark.parametrize(("words", "message"), [
+    (["ddr4_2400r", "t.csv", "--requests", "9", "--stride", "64"],
+     "--requests, --stride: belongs to --pattern; a trace file says it all"),
+    (["ddr4_2400r", "--pattern", "seqR", "--commands", "-"], "--commands: needs a file; standard output is for the result"),
+    (["ddr4_2400r", "--pattern", "seqR", "--requests", "20000000000"],
+     "--requests: expected at most 100000000, not 20000000000"),
+    (["ddr4_2400r", "--pattern", "seqR", "--stride", "99999999999999999999"],
+     "--stride: expected at most 68719476736, not 99999999999999999999"),
     (["ddr4_2400"], "unknown DRAM device 'ddr4_2400'; did you mean 'ddr4_2400r'? choose from: "
      "ddr4_2400r, ddr4_3200aa, ddr5_4800bn, gddr6_14000, hbm2_2000, hbm3_6400, lpddr4_3200, lpddr5_6400"
      " (or give the path of a file)"),

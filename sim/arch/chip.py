@@ -20,6 +20,15 @@ from sim.formats import BITS
 from sim.registry import Registry
 from sim.yamlfile import Clash, Strict
 
+
+def named_memory(value: object) -> object:
+    """Let a kind of memory, or a DRAM device, stand for itself: `memory: ideal`, `memory: ddr4_2400r`."""
+    if not isinstance(value, str):
+        return value
+    device = value not in MEMORIES and value in library.names("dram")
+    return {"kind": "dram", "device": value} if device else {"kind": value}
+
+
 if TYPE_CHECKING:
     AnyUnit = Unit
     AnyMemory = Memory
@@ -29,14 +38,7 @@ else:
         return Annotated[Union[tuple(kinds[name] for name in kinds)], Field(discriminator="kind")]  # noqa: UP007
 
     AnyUnit = _one_of(UNITS)
-    def _named(value: object) -> object:
-        """Let a kind of memory, or a DRAM device, stand for itself: `memory: ideal`, `memory: ddr4_2400r`."""
-        if not isinstance(value, str):
-            return value
-        device = value not in MEMORIES and value in library.names("dram")
-        return {"kind": "dram", "device": value} if device else {"kind": value}
-
-    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(_named)]
+    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(named_memory)]
 
 
 class Link(Strict):

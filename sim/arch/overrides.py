@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.arch.chip import Arch
+from sim.arch.chip import Arch, named_memory
 from sim.errors import ConfigError, Problem, nearest
 from sim.yamlfile import Document, Path_, check, dotted
 
@@ -17,8 +17,13 @@ def override(document: Document, overrides: Mapping[str, Any]) -> Document:
     another there may be chips that are not.
     """
     changed = document
-    for key, value in overrides.items():
-        changed = changed.with_override(_one(changed if resolve(changed, key) else document, key), value)
+    meant: dict[tuple[str, ...], str] = {}
+    for key, value in sorted(overrides.items(), key=lambda pair: pair[0].count(".")):  # wholes before their parts
+        path = _one(changed if resolve(changed, key) else document, key)
+        if path in meant:
+            raise ConfigError(Problem(f"sets {dotted(path)}, which '--set {meant[path]}' sets too", f"--set {key}"))
+        meant[path] = key
+        changed = changed.with_override(path, named_memory(value) if path == ("memory",) else value)
     return changed
 
 

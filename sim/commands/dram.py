@@ -21,7 +21,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("device", metavar="DEVICE")
     parser.add_argument("trace", metavar="TRACE.csv", nargs="?")
     parser.add_argument("--pattern", metavar="P", help=f"requests by pattern: {', '.join(PATTERNS)}")
-    parser.add_argument("--requests", metavar="N", type=int, default=10_000, help="how many (10000)")
+    parser.add_argument("--requests", metavar="N", type=int, help="how many (10000)")
     parser.add_argument("--stride", metavar="S", type=_bytes, help="bytes from request to request (a burst)")
     parser.add_argument("--capacity", metavar="BYTES", type=_bytes, help="bytes that the pattern spans (all)")
     parser.add_argument("--per-clock", metavar="N", type=int, default=1, help="most requests accepted a clock (1)")

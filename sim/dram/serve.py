@@ -18,10 +18,16 @@ from sim.dram.result import DramResult, result
 from sim.dram.trace import read_trace
 from sim.errors import ConfigError, Problem, unknown
 
+REQUESTS = 10_000
+"""Requests of a pattern where none are given."""
+MOST_REQUESTS = 10**8
+"""More would take gigabytes, and an hour."""
+MOST = 2**36
+"""The largest number of an option: requests times stride stay within 64 bits."""
 
 def run(
     device: str, trace: str | Path | None = None, overrides: Mapping[str, Any] | None = None, *,
-    pattern: str | None = None, requests: int = 10_000, stride: int | None = None, capacity: int | None = None,
+    pattern: str | None = None, requests: int | None = None, stride: int | None = None, capacity: int | None = None,
     per_clock: int = 1, commands: str | Path | None = None,
 ) -> DramResult:  # fmt: skip
     """Return what it takes the device to serve a trace file or a pattern, in order and as fast as it accepts.
@@ -29,6 +35,8 @@ def run(
     stride: bytes from request to request (a burst); capacity: bytes that the pattern spans (all); per_clock: most
     requests a channel accepts a clock; commands: file for the command trace. Raises ConfigError.
     """
+    if commands == "-":
+        raise ConfigError(Problem("needs a file; standard output is for the result", "--commands"))
     made = load(device, overrides)
     if made.spec.extrapolate == "on" and (trace is not None or commands is not None):
         raise ConfigError(Problem("only patterns can be extrapolated, without --commands", "--set extrapolate"))
@@ -47,16 +55,20 @@ def run(
 
 
 def _requests(
-    device: Device, trace: str | Path | None, pattern: str | None, count: int, stride: int | None, capacity: int | None
-) -> Requests:
+    device: Device, trace: str | Path | None, pattern: str | None, count: int | None, stride: int | None,
+    capacity: int | None,
+) -> Requests:  # fmt: skip
     if (trace is None) == (pattern is None):
         raise ConfigError(Problem("needs either a trace file or --pattern, one of them"))
     if trace is not None:
+        given = {"--requests": count, "--stride": stride, "--capacity": capacity}
+        if idle := [option for option, value in given.items() if value is not None]:
+            raise ConfigError(Problem("belongs to --pattern; a trace file says it all", ", ".join(idle)))
         return read_trace(trace, device)
     assert pattern is not None
     if pattern not in PATTERNS:
         raise ConfigError(Problem(unknown("pattern", pattern, PATTERNS), "--pattern"))
-    shape = Shape(count, device.burst if stride is None else stride,
+    shape = Shape(REQUESTS if count is None else count, device.burst if stride is None else stride,
                   device.capacity if capacity is None else capacity, device.burst)  # fmt: skip
     _check(shape, device)
     addresses, writes = PATTERNS[pattern](shape)
@@ -71,8 +83,11 @@ def _requests(
 def _check(shape: Shape, device: Device) -> None:
     problems = []
     for option, value in (("--requests", shape.requests), ("--stride", shape.stride), ("--capacity", shape.capacity)):
-        if value < 1:
-            problems.append(Problem(f"expected a number above zero, not {value}", option))
+        if not 1 <= value <= MOST:
+            told = "a number above zero" if value < 1 else f"at most {MOST}"
+            problems.append(Problem(f"expected {told}, not {value}", option))
+    if not problems and shape.requests > MOST_REQUESTS:
+        problems.append(Problem(f"expected at most {MOST_REQUESTS}, not {shape.requests}", "--requests"))
     if shape.capacity > device.capacity:
         told = f"{shape.capacity} bytes are more than the {device.capacity} of {device.name}"
         problems.append(Problem(f"{told}; leave it out, or add channels", "--capacity"))

@@ -4,9 +4,10 @@ Transfers go to the controllers in the order of the plan. Their bursts lie where
 rows, banks and turnarounds cost what they cost. A transfer joins the queues when all of the one before is in them;
 where none is ready then, the queues empty first. Until then the channel is busy.
 
-With `extrapolate: off` all bursts of the run go through the controllers, and no loop is skipped. Extrapolation (the
-default) measures transfers of one kind, a step of a plan behind the same step before it, until they settle; from
-then on, all of that kind take the same time. Of a long transfer blocks are measured, until their rate has settled.
+With `extrapolate: off`, and in runs of few bursts, all bursts go through the controllers, and no loop is skipped.
+Extrapolation (the default) measures transfers of one kind, a step of a plan behind a load or behind a store, until
+their mean has settled; from then on, all of that kind take the same time. Of a long transfer blocks are measured, until
+their rate has settled.
 Refresh is off while measuring, and slows the clock evenly instead. What was measured last differs by a spread; summed
 over all that was not measured it estimates how far off the time is that data take.
 """
@@ -31,8 +32,10 @@ from sim.hardware.ports import Ports
 from sim.hardware.sustained import controller_of, quiet, rates
 from sim.hardware.transfers import AGREE, COUNTED, SETTLED, Counts, Kind, Transit, counts_of, drift
 from sim.hardware.unit import Job, Watcher
-from sim.plan import Step, Store, steps
+from sim.plan import Load, Step, Store, steps
 
+FEW = 50_000
+"""Bursts up to which a run is simulated burst by burst: about half a CPU second."""
 BLOCK = 1024
 """Bursts of a long transfer that are measured at a time."""
 
@@ -44,16 +47,27 @@ class DramUnit(ChannelUnit):
         super().__init__(env, name, engine, chip, ports)
         memory = chip.memory
         assert isinstance(memory, Dram)  # the engine builds one only there
-        self.device, self.extrapolates = memory.open(), memory.extrapolate
+        self.memory, self.device, self.extrapolates = memory, memory.open(), False
         self.cycle = Fraction(chip.clock) / self.device.clock_hertz
-        if self.extrapolates:
-            self.cycle *= rates(memory.model_dump_json()).stretch
-        self.controller = controller_of(quiet(self.device) if self.extrapolates else self.device)
+        self.controller = controller_of(self.device)
         self.clock = Fraction(chip.clock) / self.device.clock_hertz
         self.kinds: dict[tuple[type, int], Kind] = {}
         self.before: Step | None = None
         self.under_way: list[Transit] = []
         self.told = np.zeros(len(COUNTED))
+
+    def expect(self, stages: Sequence[Stage]) -> None:
+        """Make ready for a run: one of few bursts is simulated burst by burst, whatever the switch says."""
+        moved = sum(
+            step.bytes * times
+            for stage in stages
+            for step, times in steps(stage.plan.body)
+            if isinstance(step, Load | Store)
+        )
+        self.extrapolates = self.memory.extrapolate and moved > FEW * self.device.burst
+        if self.extrapolates:
+            self.cycle = self.clock * rates(self.memory.model_dump_json()).stretch
+            self.controller = controller_of(quiet(self.device))
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return nothing: what a transfer takes is known when it is under way, and is its ports' at least."""
