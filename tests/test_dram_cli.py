@@ -131,7 +131,8 @@ FILE = "arch_configs/dram/ddr4_2400r.yaml"
 @pytest.mark.parametrize(("words", "message"), [
     (["ddr4_2400r", "t.csv", "--requests", "9", "--stride", "64"],
      "--requests, --stride: belongs to --pattern; a trace file says it all"),
-    (["ddr4_2400r", "--pattern", "seqR", "--commands", "-"], "--commands: needs a file; standard output is for the result"),
+    (["ddr4_2400r", "--pattern", "seqR", "--commands", "-"],
+     "--commands: needs a file; standard output is for the result"),
     (["ddr4_2400r", "--pattern", "seqR", "--requests", "20000000000"],
      "--requests: expected at most 100000000, not 20000000000"),
     (["ddr4_2400r", "--pattern", "seqR", "--stride", "99999999999999999999"],
