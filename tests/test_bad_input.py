@@ -72,7 +72,11 @@ ONE_LINE = [
     ("clock: 1 GHz\n", "", "1: clock: missing key 'clock'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "{kind: simple}", "7: memory.bandwidth: missing key 'bandwidth'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "idela",
-     "7: memory: unknown kind 'idela'; did you mean 'ideal'? choose from: dram, ideal, simple"),
+     "7: memory: unknown memory 'idela'; did you mean 'ideal'? choose from: ddr4_2400r, ddr4_3200aa, ddr5_4800bn, "
+     "dram, gddr6_14000, hbm2_2000, hbm3_6400, ideal, lpddr4_3200, lpddr5_6400, simple"),
+    ("{kind: simple, bandwidth: 8 GB/s}", "lpddr5_640",
+     "7: memory: unknown memory 'lpddr5_640'; did you mean 'lpddr5_6400'? choose from: ddr4_2400r, ddr4_3200aa, "
+     "ddr5_4800bn, dram, gddr6_14000, hbm2_2000, hbm3_6400, ideal, lpddr4_3200, lpddr5_6400, simple"),
     ("cols: 4", "weight_buffers: 3", "4: units.array.weight_buffers: unknown value '3'; choose from: 1, 2"),
     ("clock: 1 GHz", "clock: 1 GHz\nprecision: {weight: int9}",
      "3: precision.weight: unknown value 'int9'; did you mean 'int8'? "

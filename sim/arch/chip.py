@@ -15,18 +15,25 @@ from sim.arch.unit import UNITS, Unit
 from sim.arch.units.fabric import Fabric
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
-from sim.errors import ConfigError, Problem
+from sim.errors import ConfigError, Problem, unknown
 from sim.formats import BITS
 from sim.registry import Registry
 from sim.yamlfile import Clash, Strict
 
 
-def named_memory(value: object) -> object:
+def named_memory(value: str) -> object:
     """Let a kind of memory, or a DRAM device, stand for itself: `memory: ideal`, `memory: ddr4_2400r`."""
-    if not isinstance(value, str):
-        return value
-    device = value not in MEMORIES and value in library.names("dram")
-    return {"kind": "dram", "device": value} if device else {"kind": value}
+    if value in MEMORIES:
+        return {"kind": value}
+    return {"kind": "dram", "device": value} if value in library.names("dram") else value
+
+
+def _memory(value: object) -> object:
+    """Return what a name stands for; ValueError, in the user's words, where nothing has that name."""
+    found = named_memory(value) if isinstance(value, str) else value
+    if isinstance(found, str):
+        raise ValueError(unknown("memory", found, [*MEMORIES, *library.names("dram")]))
+    return found
 
 
 if TYPE_CHECKING:
@@ -38,7 +45,7 @@ else:
         return Annotated[Union[tuple(kinds[name] for name in kinds)], Field(discriminator="kind")]  # noqa: UP007
 
     AnyUnit = _one_of(UNITS)
-    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(named_memory)]
+    AnyMemory = Annotated[_one_of(MEMORIES), BeforeValidator(_memory)]
 
 
 class Link(Strict):

@@ -23,7 +23,8 @@ def override(document: Document, overrides: Mapping[str, Any]) -> Document:
         if path in meant:
             raise ConfigError(Problem(f"sets {dotted(path)}, which '--set {meant[path]}' sets too", f"--set {key}"))
         meant[path] = key
-        changed = changed.with_override(path, named_memory(value) if path == ("memory",) else value)
+        named = path == ("memory",) and isinstance(value, str)
+        changed = changed.with_override(path, named_memory(value) if named else value)
     return changed
 
 
