@@ -49,7 +49,7 @@ class Engine:
         self.arch, self.fast_forward = arch, fast_forward
         self.env = simpy.Environment()
         self.ports = Ports(arch)
-        self.units = _units(self.env, arch, self, self.ports)
+        self.units = self.build()
         for unit in self.units.values() if record else ():
             unit.ledger.slices = []
         self.buffers = Buffers(arch)
@@ -60,6 +60,24 @@ class Engine:
         self.dispatched = False
         self.all_done = self.env.event()
         self.front = FrontEnd(arch, self, self.buffers)
+
+    def build(self) -> dict[str, Unit]:
+        """Return the units of the chip, each with its queue, by name."""
+        env, arch, ports = self.env, self.arch, self.ports
+        units: dict[str, Unit] = {}
+        for name, unit in arch.units.items():
+            if isinstance(unit, Systolic):
+                timed = PassUnit if DATAFLOWS[unit.dataflow].passes else ArrayUnit
+                units[name] = timed(env, name, self, unit, ports)
+            elif isinstance(unit, Vector):
+                units[name] = VectorUnit(env, name, self, unit, ports)
+        if arch.link is not None and arch.array is not None and arch.array.count > 1:
+            units["link"] = LinkUnit(env, "link", self, arch.link)
+        if isinstance(arch.memory, Dram):
+            units["dram"] = DramUnit(env, "dram", self, arch, ports)
+        elif arch.bounded:
+            units["dram"] = ChannelUnit(env, "dram", self, arch, ports)
+        return units
 
     def run(self, stages: Sequence[Stage], limit: int | None = None) -> Timeline:
         """Run all stages; DeadlockError with who waits on what where they cannot end.
@@ -235,20 +253,3 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
-
-
-def _units(env: simpy.Environment, arch: Arch, engine: Engine, ports: Ports) -> dict[str, Unit]:
-    units: dict[str, Unit] = {}
-    for name, unit in arch.units.items():
-        if isinstance(unit, Systolic):
-            timed = PassUnit if DATAFLOWS[unit.dataflow].passes else ArrayUnit
-            units[name] = timed(env, name, engine, unit, ports)
-        elif isinstance(unit, Vector):
-            units[name] = VectorUnit(env, name, engine, unit, ports)
-    if arch.link is not None and arch.array is not None and arch.array.count > 1:
-        units["link"] = LinkUnit(env, "link", engine, arch.link)
-    if isinstance(arch.memory, Dram):
-        units["dram"] = DramUnit(env, "dram", engine, arch, ports)
-    elif arch.bounded:
-        units["dram"] = ChannelUnit(env, "dram", engine, arch, ports)
-    return units

@@ -60,6 +60,13 @@ class Stage:
     writes: str = ""
     result: str = "output"
     """What its output is in the accounts: "output", or "kv" and the like in a format of their own."""
+    also: tuple[str, ...] = ()
+    """More tensors that it completes: those of a pipeline of several layers."""
+
+    @property
+    def completes(self) -> tuple[str, ...]:
+        """The tensors that it completes."""
+        return (*((self.writes,) if self.writes else ()), *self.also)
 
 
 class Queues(Protocol):
@@ -123,8 +130,8 @@ class FrontEnd:
     def finish(self) -> None:
         """End a stage: its output is complete with its last result and its last store."""
         self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
-        if self.stage.writes:
-            self.tensors[self.stage.writes] = [*self.tensors.get(self.stage.writes, ()), *self.ends]
+        for tensor in self.stage.completes:
+            self.tensors[tensor] = [*self.tensors.get(tensor, ()), *self.ends]
 
     def step(self, step: Step, at: Position) -> None:
         """Send one step on its way."""

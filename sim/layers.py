@@ -26,8 +26,14 @@ class Task:
     elements: int
     result: str = "output"
     """What the output is in the accounts: "kv" where it joins a cache."""
+    unit: str = ""
+    """The unit that computes it."""
     epilogue: list[VectorWork] = field(default_factory=list)
     fused: list[str] = field(default_factory=list)
+
+    def family(self, arch: Arch) -> str:
+        """Return the family of the unit that computes it; empty where the chip has none."""
+        return arch.units[self.unit].family if self.unit else ""
 
     @property
     def contracts(self) -> bool:
@@ -80,18 +86,18 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
     for node in graph.nodes:
         sources = tuple(dict.fromkeys(s for tensor in node.inputs for s in made_by[tensor]))
         if any(isinstance(kernel, Contraction) for kernel in node.kernels):
-            made: tuple[str, ...] = (_add(tasks, node, made_by),)
+            made: tuple[str, ...] = (_add(tasks, node, made_by, arch),)
         elif not node.kernels:
             made = sources
-        elif arch.vector is None and arch.fabric is None:
+        elif not arch.unit_for(node.name, node.op_name, None):
             skipped.setdefault(node.op_name, []).append(node.name)
             made = sources
-        elif _fuses(node, sources, tasks, uses):
+        elif _fuses(node, sources, tasks, uses, arch):
             made = sources
             tasks[sources[0]].epilogue += [k for k in node.kernels if isinstance(k, VectorWork)]
             tasks[sources[0]].fused.append(node.name)
         else:
-            made = (_add(tasks, node, made_by),)
+            made = (_add(tasks, node, made_by, arch),)
         made_by |= dict.fromkeys(node.outputs, made)
     missing: list[dict[str, object]] = [
         {"what": f"{op} (the chip has no vector unit)", "where": where} for op, where in skipped.items()
@@ -117,19 +123,25 @@ def _uses(graph: Graph) -> Counter[str]:
     return uses
 
 
-def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]) -> str:
+def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]], arch: Arch) -> str:
     operands = ("input", *("weight",) * (len(node.inputs) - 1))
     reads = tuple((o, source) for o, tensor in zip(operands, node.inputs, strict=True) for source in made_by[tensor])
     inputs = tuple(made_by[tensor] for tensor in node.inputs)
     elements = sum(prod(shape) for shape in node.output_shapes)
     results = {kernel.result for kernel in node.kernels if isinstance(kernel, VectorWork)}
     result = results.pop() if len(results) == 1 else "output"
-    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements, result)
+    rows = max((kernel.m for kernel in node.kernels if isinstance(kernel, Contraction)), default=None)
+    unit = arch.unit_for(node.name, node.op_name, rows)
+    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements, result, unit)
     return node.name
 
 
-def _fuses(node: Node, sources: tuple[str, ...], tasks: dict[str, Task], uses: Counter[str]) -> bool:
-    return node.op.fusible and len(sources) == 1 and sources[0] in tasks and uses[node.inputs[0]] == 1
+def _fuses(node: Node, sources: tuple[str, ...], tasks: dict[str, Task], uses: Counter[str], arch: Arch) -> bool:
+    """Return whether an operator runs on the tiles of the layer before it: in its unit, or lanes beside it."""
+    if not node.op.fusible or len(sources) != 1 or sources[0] not in tasks or uses[node.inputs[0]] != 1:
+        return False
+    unit = arch.unit_for(node.name, node.op_name, None)
+    return arch.units[unit].family == tasks[sources[0]].family(arch)
 
 
 class KeptRoom:
@@ -161,8 +173,11 @@ def _kept(tasks: list[Task], arch: Arch, outputs: set[str]) -> frozenset[str]:
     room = arch.buffers[arch.buffer_of("input")].keep if arch.bounded and arch.buffers else None
     if not room:
         return frozenset()
-    read = {tensor for task in tasks for _, tensor in task.reads}
-    able = [task for task in tasks if task.writes in read and task.writes not in outputs]
+    readers: dict[str, set[str]] = {}
+    for task in tasks:
+        for _, tensor in task.reads:
+            readers.setdefault(tensor, {task.family(arch)}).add(task.family(arch))
+    able = [t for t in tasks if readers.get(t.writes) == {t.family(arch)} == {"array"} and t.writes not in outputs]
     while True:
         place, kept = KeptRoom(tasks, arch), set[str]()
         for task in able:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from sim import accounting, energy, workload
 from sim import arch as arch_module
-from sim.arch import Arch, Simple, Systolic, Vector
+from sim.arch import Arch, Simple, Systolic
 from sim.engine import Engine
 from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.family import Request, family_of
-from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.hardware.sustained import estimate
-from sim.kernel import Contraction, VectorWork
-from sim.layers import Lowered, Task, fuse_vector, lower
-from sim.mapper import Choice, Trials, search, search_chunks
+from sim.layers import Lowered, lower
+from sim.mapper import Trials
 from sim.notes import notes
 from sim.pim.device import is_device
 from sim.pim.network import run_network
-from sim.plan import Plan
-from sim.planner import Surroundings
 from sim.result import Result
+from sim.stages import Progress, Stages
 from sim.yamlfile import Document
-
-Progress = Callable[[int, int, str], None]
 
 
 def run(
@@ -163,59 +158,3 @@ def _pick(lowered: Lowered, pattern: str | None) -> Lowered:
     if not tasks:
         raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
     return replace(lowered, tasks=tasks)
-
-
-@dataclass
-class Stages:
-    """Maps and plans the layers of a run; equal kernels in equal surroundings are mapped once."""
-
-    chip: Arch
-    lowered: Lowered
-    book: accounting.Book
-    trials: Trials | None = None
-
-    def all(self, progress: Progress | None) -> list[Stage]:
-        """Return the stages of all layers, in order."""
-        self.choices: dict[Any, Choice] = {}
-        self.chunked: dict[Any, Plan] = {}
-        stages = []
-        for index, task in enumerate(self.lowered.tasks):
-            if progress:
-                progress(index, len(self.lowered.tasks), task.name)
-            stages += self._task(index, task)
-        return stages
-
-    def _task(self, index: int, task: Task) -> list[Stage]:
-        stages = []
-        for position, kernel in enumerate(task.kernels):
-            reads = task.kernel_reads(kernel)
-            held = [operand for operand, tensor in reads if tensor in self.lowered.kept]
-            on_chip = {o for o in held if all(t in self.lowered.kept for op, t in reads if op == o)}
-            on_chip |= {"output"} if task.writes in self.lowered.kept else set()
-            if isinstance(kernel, Contraction):
-                around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
-                plan = self._map(task.name, kernel, around, task.result).plan
-            else:
-                work = fuse_vector(task, kernel, self.lowered.kept)
-                plan = self._chunk(replace(work, result=task.result), frozenset(on_chip))
-            waits = tuple(Read(operand, tensor, tensor in self.lowered.kept) for operand, tensor in reads)
-            stages.append(Stage(plan, index, waits, task.writes, task.result))
-        return stages
-
-    def _chunk(self, work: VectorWork, on_chip: frozenset[str]) -> Plan:
-        key = (replace(work, name=""), on_chip)
-        if key not in self.chunked:
-            chip = self.chip.seen(result=work.result)
-            self.chunked[key] = search_chunks(work, chip, chip.unit_name(Vector), on_chip)
-        return replace(self.chunked[key], name=work.name, kernel=work)
-
-    def _map(self, layer: str, kernel: Contraction, around: Surroundings, result: str) -> Choice:
-        wish = self.chip.mapping.of(layer)
-        bare = replace(around, epilogue=tuple(replace(work, name="") for work in around.epilogue))
-        key = (replace(kernel, name=""), bare, wish.model_dump_json(), result)
-        if key not in self.choices:
-            unit = self.chip.unit_name(Systolic)
-            named = replace(kernel, name=layer)
-            chip = self.chip.seen(kernel.right_is, result)
-            self.choices[key] = search(named, chip, unit, around, wish, self.book.prices, self.trials)
-        return self.choices[key]

@@ -30,7 +30,7 @@ ARRAY_KEYS = (
     "sram_read_latency, swap, weight_buffers"
 )
 ARCH_KEYS = (
-    "buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, units"
+    "assign, buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, units"
 )
 SIZES = "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, KB"
 TOO_SMALL = "no smaller tile fits; enlarge the buffer or set its buffering to single"

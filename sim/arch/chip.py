@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BeforeValidator, Field, model_validator
 
 from sim import library
+from sim.arch.assignment import Assignment
 from sim.arch.buffer import Buffer
 from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
@@ -83,6 +84,9 @@ class Arch(Strict):
     buffers: dict[str, Buffer] = Field({}, description="on-chip memories, by name; each operand is held by one")
     memory: AnyMemory = Field(description="off-chip memory; `ideal` lifts every limit, those of buffers too")
     link: Link | None = Field(None, description="wires between arrays, where there are several")
+    assign: list[Assignment] = Field(
+        [], description="which unit computes what: the first rule that holds; without one arrays and lanes come first"
+    )
     prefetch: bool = Field(True, description="load the next layer's weights behind the current layer")
     mapping: MappingChoices = Field(MappingChoices(), description="what is fixed of the mapping; the rest is searched")
 
@@ -107,14 +111,26 @@ class Arch(Strict):
 
     @model_validator(mode="after")
     def _fabric_is_alone(self) -> Arch:
-        others: list[tuple[str, ...]]
         others = [("units", name) for name, unit in self.units.items() if not isinstance(unit, Fabric)]
-        if self.fabric and (others or self.buffers):
+        if self.fabric and others:
             message = "a fabric does all the work and has its own memory; remove the other units and the buffers"
-            raise Clash(message, *(others or [("buffers",)]))
-        if self.fabric and self.memory.kind not in ("simple", "ideal"):
+            raise Clash(message, *others)
+        return self
+
+    @model_validator(mode="after")
+    def _fabric_reaches_memory(self) -> Arch:
+        if self.families == {"fabric"} and self.buffers:
+            raise Clash("a fabric has its own memory; remove the buffers", ("buffers",))
+        if self.families == {"fabric"} and self.memory.kind not in ("simple", "ideal"):
             message = "a fabric's port reaches memory of the kinds simple and ideal; give bandwidth and latency"
             raise Clash(message, ("memory",))
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_units(self) -> Arch:
+        for index, rule in enumerate(self.assign):
+            if rule.unit not in self.units:
+                raise Clash(unknown("unit", rule.unit, self.units), ("assign", index, "unit"))
         return self
 
     @model_validator(mode="after")
@@ -132,11 +148,27 @@ class Arch(Strict):
             if len(holders) > 1:
                 message = f"{operand} is held by more than one buffer: {', '.join(holders)}"
                 raise Clash(message, *(("buffers", name, "holds") for name in reversed(holders)))
-            if not holders and self.bounded and not self.fabric and (self.array or operand != "weight"):
+            if not holders and self.bounded and "array" in self.families and (self.array or operand != "weight"):
                 message = f"no buffer holds the {operand} operand; add it to the holds of one"
                 about = [("buffers", name, "holds") for name in self.buffers]
                 raise Clash(message, ("buffers",), *about, ("memory",), ("memory", "kind"))
         return self
+
+    @property
+    def families(self) -> set[str]:
+        """The families of the units: each runs its layers beside the others."""
+        return {unit.family for unit in self.units.values()}
+
+    def unit_for(self, layer: str, operator: str, rows: int | None) -> str:
+        """Return the unit that computes a layer whose products have at most `rows` rows (None: it has none).
+
+        The first rule that holds and whose unit can decides, else the first unit that can: arrays and lanes, then
+        the others. Empty where no unit can.
+        """
+        what = "elements" if rows is None else "products"
+        able = {name: unit for name, unit in self.units.items() if what in unit.does}
+        ruled = (rule.unit for rule in self.assign if rule.unit in able and rule.holds(layer, operator, rows))
+        return next(ruled, "") or min(able, key=lambda name: able[name].family != "array", default="")
 
     @property
     def array(self) -> Systolic | None:

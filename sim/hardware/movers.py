@@ -13,7 +13,7 @@ from sim.hardware.unit import Job, Unit, Watcher
 from sim.plan import Broadcast, Load, Process, Reduce, Step, Store, moves_of
 
 
-class _Mover(Unit):
+class Mover(Unit):
     """Waits, is busy, and is done some latency later. Ports of buffers may hold it up while it is busy."""
 
     rank = ARRAY
@@ -92,7 +92,7 @@ class _Mover(Unit):
             job.done.dependency_until = job.start
 
 
-class ChannelUnit(_Mover):
+class ChannelUnit(Mover):
     """The off-chip channel: transfers in the order of the plan, whole bursts, reads after a latency.
 
     The order is static, so that time is a max-plus function of every duration where no port is shared: more
@@ -119,7 +119,7 @@ class ChannelUnit(_Mover):
             self.busy[key] = self.channel.cycles(self.chip.brought(operand, step.bytes))
         return self.busy[key], latency
 
-class VectorUnit(_Mover):
+class VectorUnit(Mover):
     """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""
 
     kind, rank = "vector", LANES
@@ -135,7 +135,7 @@ class VectorUnit(_Mover):
         assert isinstance(step, Process)  # the engine sends nothing else
         return step.cycles, self.vector.latency
 
-class LinkUnit(_Mover):
+class LinkUnit(Mover):
     """The wires between arrays: bytes at a rate, after a latency."""
 
     kind = "link"

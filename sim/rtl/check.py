@@ -23,7 +23,8 @@ from sim.rtl import machine as circuits
 from sim.rtl.bench import Fold, Observed, outputs, simulate
 from sim.rtl.folds import blocks, fold, gather, operands, wrap
 from sim.rtl.machine import Machine
-from sim.simulate import Stages, open_both
+from sim.simulate import open_both
+from sim.stages import Stages
 
 SCHEMA = "tiletick.rtl/1"
 MOST_CYCLES = 200_000

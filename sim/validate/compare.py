@@ -15,7 +15,8 @@ from sim.graph import Graph
 from sim.layers import lower
 from sim.report.summary import OFF_CHIP
 from sim.result import Layer, Result
-from sim.simulate import Progress, open_both, run
+from sim.simulate import open_both, run
+from sim.stages import Progress
 from sim.timeline import CAUSES
 from sim.validate.matching import Match, match
 from sim.validate.measured import Measured, Measurements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ class FabricPort(Strict):
 @UNITS.register("fabric")
 class Fabric(Unit):
     """Logic on which each layer is a unit of its own, as wide as the budget allows; units are joined by FIFOs."""
+
+    family: ClassVar[str] = "fabric"
+    does: ClassVar[frozenset[str]] = frozenset({"products", "elements"})
 
     kind: Literal["fabric"] = Field(description="a budget of logic that layers share in space")
     dsp: Count = Field(description="multiplier blocks")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -42,6 +42,8 @@ class Buses(Strict):
 @UNITS.register("systolic")
 class Systolic(Unit):
     """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
+
+    does: ClassVar[frozenset[str]] = frozenset({"products"})
 
     kind: Literal["systolic"] = Field(description="a grid of PEs through which operands flow")
     rows: Count = Field(16, description="PEs in a column; K (ws, is) or M (os) lies here")

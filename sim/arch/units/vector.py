@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,8 @@ from sim.kernel import LANE_OPERATIONS
 @UNITS.register("vector")
 class Vector(Unit):
     """Lanes for what is no contraction: activations, pooling, norms, additions, data movement."""
+
+    does: ClassVar[frozenset[str]] = frozenset({"elements"})
 
     kind: Literal["vector"] = Field(description="lanes that work element by element")
     lanes: Count = Field(description="lane operations a cycle")
