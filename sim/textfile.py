@@ -1,4 +1,4 @@
-"""Text files, read with clear errors and written whole or not at all: the one place for both."""
+"""Files, read with clear errors and written whole or not at all: the one place for both."""
 
 from __future__ import annotations
 
@@ -33,26 +33,31 @@ def write(path: str | Path, text: str) -> None:
 
     Raises ConfigError where the folder is missing or read-only, or `path` is a folder.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path` as `write` does text."""
     target = Path(path)
     try:
         if target.exists() and not target.is_file():
-            _fill(target, text)
+            _fill(target, content)
         else:
-            _replace(Path(os.path.realpath(target)), text)  # a link stays a link
+            _replace(Path(os.path.realpath(target)), content)  # a link stays a link
     except OSError as error:
         raise ConfigError(Problem(f"cannot be written: {error.strerror}", str(path))) from None
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, content: bytes) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        _fill(partial, text)
+        _fill(partial, content)
         partial.replace(target)
     finally:
         with suppress(OSError):  # it was renamed, or there is no such folder
             partial.unlink()
 
 
-def _fill(target: Path, text: str) -> None:
-    with target.open("w", encoding="utf-8", newline="\n") as out:
-        out.write(text)
+def _fill(target: Path, content: bytes) -> None:
+    with target.open("wb") as out:
+        out.write(content)

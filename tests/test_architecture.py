@@ -21,7 +21,8 @@ LAYERS = [
     "energy result area pim",
     "mapper accounting notes family fabric stages",
     "families simulate generation",
-    "importers plot report rtl validate sweep",
+    "alone",
+    "animation importers plot report rtl validate sweep",
     "cli commands __main__ __init__",
 ]
 """Layer 0 first. A name is a module of `sim`, or a package with all that is in it."""

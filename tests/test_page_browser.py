@@ -1,4 +1,4 @@
-"""The page of a run in a real browser, headless: it loads without an error, sorts, shows values, fits A4."""
+"""Pages in a real browser, headless: they load without an error; tables sort, films play and step, print fits A4."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from html import unescape
 import pytest
 
 import sim
+from sim.animation import animate
+from sim.animation.page import to_html as to_film
 from sim.report.page import to_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -47,6 +49,37 @@ document.querySelector("#found").textContent = JSON.stringify(found);
 </script>"""
 
 
+FILM_PROBE = """<script>
+(() => {
+const text = (id) => document.querySelector(id).textContent;
+const sums = () => [...document.querySelectorAll("svg .sum")].map((one) => one.textContent).join(" ");
+const told = () => [text("#count"), sums()];
+const found = { start: told() };
+document.querySelector("#step").click();
+document.querySelector("#step").click();
+found.stepped = told();
+document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+found.back = told();
+const scrub = document.querySelector("input[type=range]");
+scrub.value = 4;
+scrub.dispatchEvent(new Event("input"));
+found.scrubbed = told();
+const speed = document.querySelector("select");
+speed.value = "16";
+document.querySelector("#play").click();
+found.playing = text("#play");
+setTimeout(() => {
+  found.played = told();
+  document.querySelector("#play").click();
+  found.paused = text("#play");
+  found.wide = [document.documentElement.scrollWidth, innerWidth];
+  document.body.innerHTML = "<pre id=found></pre>";
+  document.querySelector("#found").textContent = JSON.stringify({ ...found, errors });
+}, 350);
+})();
+</script>"""
+
+
 def browse(page, folder, *flags):
     path = folder / "page.html"
     path.write_text(page, encoding="utf-8")
@@ -54,8 +87,8 @@ def browse(page, folder, *flags):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def probe(page, folder, *flags):
-    watched = page.replace("<head>", "<head>" + WATCH, 1).replace("</body>", PROBE + "</body>", 1)
+def probe(page, folder, *flags, script=PROBE):
+    watched = page.replace("<head>", "<head>" + WATCH, 1).replace("</body>", script + "</body>", 1)
     dom = browse(watched, folder, "--dump-dom", *flags)
     return json.loads(unescape(re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL).group(1)))
 
@@ -82,11 +115,40 @@ def test_the_page_is_no_wider_than_its_window(page, tmp_path, width):
     assert wide <= inner
 
 
+def paper(page, folder):
+    """Return the sheets of the printed page, in points."""
+    browse(page, folder, "--no-pdf-header-footer", f"--print-to-pdf={folder / 'page.pdf'}")
+    boxes = re.findall(rb"/MediaBox ?\[ ?0 0 ([\d.]+) ([\d.]+)", (folder / "page.pdf").read_bytes())
+    return [(round(float(w)), round(float(h))) for w, h in boxes]
+
+
 def test_the_print_view_is_a4_and_its_tables_fit(page, tmp_path):
     """The text of A4 inside its margins is 182 mm wide: 688 of the browser's pixels."""
-    browse(page, tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'page.pdf'}")
-    boxes = set(re.findall(rb"/MediaBox ?\[ ?0 0 ([\d.]+) ([\d.]+)", (tmp_path / "page.pdf").read_bytes()))
-    assert {(round(float(w)), round(float(h))) for w, h in boxes} == {(595, 842)}
+    assert set(paper(page, tmp_path)) == {(595, 842)}
     on_paper = page.replace("@media print", "@media all")
     wide, inner = probe(on_paper, tmp_path, "--window-size=688,900")["wide"]
     assert (wide, inner) == (688, 688)
+
+
+@pytest.fixture(scope="module")
+def film():
+    return animate("tiny_4x4", "gemm:4x4x6", {"dataflow": "os"})
+
+
+def test_a_film_plays_steps_and_scrubs(film, tmp_path):
+    found = probe(to_film(film), tmp_path, "--window-size=1000,900", script=FILM_PROBE)
+    assert found["errors"] == []
+
+    def shown(cycle):
+        sums = [value for row in film.frames[cycle].sums for value in row]
+        return [f"cycle {cycle} (0 to {film.cycles - 1})", " ".join("" if v is None else str(v) for v in sums) + " c"]
+
+    assert (found["start"], found["stepped"], found["back"]) == (shown(0), shown(2), shown(1))
+    assert found["scrubbed"] == shown(4)
+    assert found["playing"] == "⏸ pause" and found["paused"] == "▶ play"
+    assert found["played"] in [shown(cycle) for cycle in range(5, film.cycles - 1)]
+    assert found["wide"][0] <= found["wide"][1]
+
+
+def test_a_film_prints_on_one_sheet_of_a4(film, tmp_path):
+    assert paper(to_film(film), tmp_path) == [(595, 842)]

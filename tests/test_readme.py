@@ -17,8 +17,9 @@ SCRIPTS = re.findall(r"```python\n((?s:.*?))```", README)
 
 @pytest.mark.parametrize(("command", "output"), EXAMPLES)
 def test_examples_print_what_they_show(
-    command: str, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # examples may write files
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(command.split()) == 0
     printed = capsys.readouterr().out

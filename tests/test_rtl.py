@@ -149,7 +149,7 @@ def test_a_stuck_circuit_is_told() -> None:
      "precision.input: the circuits compute in integers, not fp16; --set precision.input=int8\n"
      "precision.partial_sum: the circuits compute in integers, not fp32; --set precision.partial_sum=int32"),
     (["count=2", "link={bandwidth: 64 B/cycle}"],
-     "units.array.count: a circuit is one array, not 2; --set count=1"),
+     "units.array.count: register by register there is one array, not 2; --set count=1"),
 ])  # fmt: skip
 def test_arrays_without_a_circuit_are_told(
     settings: list[str], message: str, capsys: pytest.CaptureFixture[str]

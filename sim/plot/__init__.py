@@ -1,8 +1,9 @@
 """Pictures of results. Every function takes an axis, or makes a figure, and returns the figure; none shows it."""
 
+from sim.plot.array import array
 from sim.plot.bandwidth import bandwidth
 from sim.plot.gantt import gantt
 from sim.plot.layers import cycles, efficiency, energy, traffic
 from sim.plot.roofline import roofline
 
-__all__ = ["bandwidth", "cycles", "efficiency", "energy", "gantt", "roofline", "traffic"]
+__all__ = ["array", "bandwidth", "cycles", "efficiency", "energy", "gantt", "roofline", "traffic"]

@@ -6,13 +6,16 @@ follows from registers, from marks that travel with the operands, and from count
 
 Reading order: `registers` (what the hardware is made of), `grid` (memories, exit, clock), `stationary` (`ws`
 and `is`), `output` and `drains` (`os`), `run` (folds and matrix products), `records` (what
-comes out). `row_stationary` (`rs`: PE sets, their buses and passes) stands alone.
+comes out). `row_stationary` (`rs`: PE sets, their buses and passes) and its `pass_records`
+stand alone.
 """
 
+from sim.reference.pass_records import PassBlock, PassRun, PassSnapshot
 from sim.reference.records import Fold, FoldEdges, Product, Run, Snapshot
-from sim.reference.row_stationary import PassBlock, PassRun, run_passes
+from sim.reference.row_stationary import run_passes
 from sim.reference.run import gemm, simulate
 
 __all__ = [
-    "Fold", "FoldEdges", "PassBlock", "PassRun", "Product", "Run", "Snapshot", "gemm", "run_passes", "simulate",
+    "Fold", "FoldEdges", "PassBlock", "PassRun", "PassSnapshot", "Product", "Run", "Snapshot", "gemm", "run_passes",
+    "simulate",
 ]  # fmt: skip

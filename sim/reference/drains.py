@@ -30,6 +30,10 @@ class Drain(ABC):
     def outputs(self, folds: int) -> list[Array]:
         """Return what each fold put out, (rows, columns) of the array."""
 
+    @abstractmethod
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column of the output that leaves through `lane` behind `count` others."""
+
 
 class Copied(Drain):
     """`serial` and `overlap`: all sums are copied at one edge, then shift down a row an edge."""
@@ -64,6 +68,11 @@ class Copied(Drain):
         """Return the rows of each fold; the bottom one left first."""
         return [rows[::-1] for rows in np.split(self.exit.memory, folds)]
 
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column; lanes are columns, the bottom row leaves first."""
+        fold, before = divmod(count, len(self.registers.value))
+        return fold, len(self.registers.value) - 1 - before, lane
+
 
 class Streamed(Drain):
     """`stream`: a PE hands its sum over as its last product arrives; a row leaves once its last PE has done so."""
@@ -94,3 +103,9 @@ class Streamed(Drain):
     def outputs(self, folds: int) -> list[Array]:
         """Return the rows of each fold; the last column left first."""
         return [columns[::-1].T for columns in np.split(self.exit.memory, folds)]
+
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column; lanes are rows, the last column leaves first."""
+        columns = self.registers.value.shape[1]
+        fold, before = divmod(count, columns)
+        return fold, lane, columns - 1 - before

@@ -54,6 +54,8 @@ class Exit:
         self._taken = np.zeros(cols, np.int64)
         self.memory = np.zeros((rows, cols), dtype)
         self.leaving = Words.blank(cols, dtype)
+        self.taken: list[tuple[int, int]] = []
+        """Lanes whose output was stored at the last edge, and how many each had stored before."""
         self.first_edges: list[int] = []
         self.last_edges: list[int] = []
 
@@ -66,6 +68,7 @@ class Exit:
         """Clock once: take in what the bottom row of the grid holds, store what leaves and is valid."""
         self.leaving = self._registers.push(bottom)
         columns = np.flatnonzero(self.leaving.tag & VALID)
+        self.taken = list(zip(columns.tolist(), self._taken[columns].tolist(), strict=True))
         self.memory[self._taken[columns], columns] = self.leaving.value[columns]
         self._taken[columns] += 1
         if self.leaving.tag[-1] & FIRST:
@@ -102,6 +105,19 @@ class Grid(ABC):
     @abstractmethod
     def edges(self) -> Iterator[FoldEdges]:
         """Yield the times of each fold."""
+
+    @abstractmethod
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column of the output that leaves through `lane` behind `count` others."""
+
+    @property
+    def arrived(self) -> tuple[tuple[int, int, int], ...]:
+        """Fold, row and column of the outputs stored at the last edge, unused rows and columns left out."""
+        places = (self.place(lane, count) for lane, count in self.exit.taken)
+        return tuple(place for place in places if self._used(*place))
+
+    def _used(self, fold: int, row: int, col: int) -> bool:
+        return row < len(self.folds[fold].inputs) and col < self.folds[fold].weights.shape[1]
 
     @property
     def finished(self) -> bool:

@@ -100,12 +100,21 @@ class OutputStationary(Grid):
             accepted_weights=value_of(weights),
             leaving=self.exit.leaving.value,
             leaves=self.exit.leaving.tag.astype(bool),
-        )
+            valid={
+                "inputs": (self.inputs.tag & USEFUL).astype(bool), "weights": (self.weights.tag & USEFUL).astype(bool),
+                "sums": np.ones(self.shape, bool), "drain": self.drain.registers.tag.astype(bool),
+            },
+            outputs=self.arrived,
+        )  # fmt: skip
 
     def outputs(self) -> Iterator[Array]:
         """Yield the product of each fold, (used rows, used columns)."""
         for fold, block in zip(self.folds, self.drain.outputs(len(self.folds)), strict=True):
             yield block[: len(fold.inputs), : fold.weights.shape[1]]
+
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column of the output that leaves through `lane` behind `count` others."""
+        return self.drain.place(lane, count)
 
     def edges(self) -> Iterator[FoldEdges]:
         """Yield the times of each fold."""

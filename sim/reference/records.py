@@ -47,6 +47,8 @@ class Snapshot:
     `accepted_weights` (cols,) are the operands that the memories accept at this edge, None where there are
     none; `leaving` (cols,) is what the last registers hold, an output where `leaves` (cols,) is true.
     `shadow` is None with one weight register a PE and in `os`, `drain` is None in `ws` and `is`.
+    `valid` says by the name of these registers which of them hold a word of a fold. `outputs` are the fold, row and
+    column of the outputs that the memory takes at this edge, those of unused rows and columns left out.
     """
 
     cycle: int
@@ -60,6 +62,8 @@ class Snapshot:
     accepted_weights: Array | None
     leaving: Array
     leaves: Array
+    valid: dict[str, Array]
+    outputs: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)

@@ -19,66 +19,18 @@ counts the cycles of a pass. Cycle 0 is the edge that accepts the first address 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim.arch import Systolic
 from sim.errors import MappingError
-from sim.plan import PassShape
+from sim.reference.pass_records import PassBlock, PassRun, PassSnapshot
 from sim.reference.registers import Array
 
-
-@dataclass(frozen=True)
-class PassBlock:
-    """The operands of one processing pass.
-
-    `inputs` (images, channels, rows, columns), padding included; `weights` (filters, channels, kernel rows,
-    kernel columns); `sums` (images, filters, output rows, outputs) is what sums start from. `sets` is (r, t):
-    PE sets along the channels and along the filters. `stride` and `dilation` are those of rows and columns.
-    """
-
-    inputs: Array
-    weights: Array
-    sums: Array
-    sets: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-
-    @property
-    def shape(self) -> PassShape:
-        """What lies on which PE: equal shares of filters and channels, the last sets may have fewer."""
-        filters, channels, kernel_rows, taps = self.weights.shape
-        images, _, width, outputs = self.sums.shape
-        window = (taps - 1) * self.dilation[1] + 1
-        rows = {j * self.stride[0] + i * self.dilation[0] for j in range(width) for i in range(kernel_rows)}
-        return PassShape(
-            filters=-(-filters // self.sets[1]), channels=-(-channels // self.sets[0]), taps=taps, window=window,
-            step=min(window, self.stride[1]), kernel_rows=kernel_rows, width=width, sets=self.sets, images=images,
-            outputs=outputs, weight_words=self.weights.size, column_words=channels * len(rows),
-            sum_words=filters * width,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class PassRun:
-    """What an array did with passes: the sums of each, the cycle at which its last one was written, its products.
-
-    `macs` are those of PEs that have a filter and a channel; `starts` the cycles at which each pass had the PEs.
-    """
-
-    sums: tuple[Array, ...]
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
-    macs: int
-
-    @property
-    def cycles(self) -> int:
-        """Cycles from the first accepted address (0) to the last written sum, inclusive."""
-        return self.ends[-1] + 1
+PassWatcher = Callable[[PassSnapshot], None]
 
 
 class _Op(NamedTuple):
@@ -138,8 +90,8 @@ class _Pass:
         """Return the filters that stand at place `p` of their PEs, one for each set along t that has it."""
         return range(p, self.block.weights.shape[0], self.shape.filters)
 
-    def products(self, row: int, op: _Op) -> Array | None:
-        """Return what the PEs of a chain row multiply, shape (filters, width); None where they have no channel."""
+    def operands(self, row: int, op: _Op) -> tuple[Array, Array] | None:
+        """Return the weights (filters,) and inputs (width,) of a chain row; None where it has no channel."""
         part, i = divmod(row, self.shape.kernel_rows)
         channel = part * self.shape.channels + op.channel
         if channel >= self.block.weights.shape[1]:
@@ -150,7 +102,12 @@ class _Pass:
             raise RuntimeError("a PE multiplies what has not arrived")
         rows = np.arange(self.width) * self.block.stride[0] + i * self.block.dilation[0]
         weights = self.block.weights[op.p :: self.shape.filters, channel, i, op.tap]
-        return np.asarray(np.outer(weights, self.block.inputs[image, channel, rows, column]))
+        return weights, self.block.inputs[image, channel, rows, column]
+
+    def products(self, row: int, op: _Op) -> Array | None:
+        """Return what the PEs of a chain row multiply, shape (filters, width); None where they have no channel."""
+        found = self.operands(row, op)
+        return None if found is None else np.asarray(np.outer(*found))
 
     def program(self) -> Iterator[_Op]:
         """Yield the operations of the lowest row: window by window the products, then the additions."""
@@ -202,9 +159,10 @@ class _Grid:
         self.fetch_next = self.fetch_age = 0
         """The window whose sums are fetched next (or now), and for how many cycles they have been."""
 
-    def run(self) -> PassRun:
+    def run(self, watch: PassWatcher | None = None) -> PassRun:
         """Clock everything until the last sum is written."""
         while len(self.ends) < len(self.passes):
+            self.left: tuple[_Op, Array] | None = None
             self._begin()
             op = self._issue()
             self.issued.appendleft(op)
@@ -215,6 +173,8 @@ class _Grid:
                 work = self.passes[len(self.starts) - 1]
                 work.move(self.array.buses.weights)
                 self._fetch(work, op is not None and op.add and op.p == 0)
+            if watch:
+                watch(self.snapshot())
             self.cycle += 1
         return PassRun(tuple(w.result for w in self.passes), tuple(self.starts), tuple(self.ends), self.macs)
 
@@ -304,6 +264,7 @@ class _Grid:
 
     def _leave(self, op: _Op, values: Array) -> None:
         """Put sums into the FIFOs of the columns, which the window before must have left."""
+        self.left = op, values
         if op.p == 0 and self.out.queue:
             raise RuntimeError("the FIFO of a column overflows")
         image, x = op.work.windows[op.window]
@@ -317,16 +278,49 @@ class _Grid:
             self.ends.append(self.cycle + self.array.sram_read_latency)
 
 
-def run_passes(array: Systolic, blocks: Sequence[PassBlock]) -> PassRun:
+    def snapshot(self) -> PassSnapshot:
+        """Return what every PE does in this cycle."""
+        shape = tuple(max(sizes) for sizes in zip(*(work.sums[:, 0].shape for work in self.passes), strict=True))
+        dtype = np.result_type(*(work.result for work in self.passes))
+        inputs, weights, sums = (np.zeros(shape, dtype) for _ in range(3))
+        useful, adding, working = (np.zeros(shape, bool) for _ in range(3))
+        ops = [op if op is not None and row < op.work.chain else None for row, op in enumerate(self.issued)]
+        for row, op in enumerate(ops):
+            if op is None:
+                continue
+            pes = (row, slice(0, len(op.work.filters(op.p))), slice(0, op.work.width))
+            working[pes] = True
+            sums[pes] = op.work.sums[row, op.p, : len(op.work.filters(op.p))]
+            if op.add:
+                adding[pes] = True
+            elif (found := op.work.operands(row, op)) is not None:
+                weights[pes], inputs[pes], useful[pes] = found[0][:, None], found[1][None, :], True
+        steps = tuple(op and (op.window, op.tap, op.channel, op.p) for op in ops)
+        return PassSnapshot(
+            self.cycle, len(self.starts), inputs, weights, sums, useful, adding, working, steps,
+            self._leaving(),
+        )  # fmt: skip
+
+    def _leaving(self) -> tuple[tuple[int, int, int, int, int, Any], ...]:
+        if self.left is None:
+            return ()
+        op, values = self.left
+        (image, x), index = op.work.windows[op.window], self.passes.index(op.work)
+        places = product(enumerate(op.work.filters(op.p)), range(op.work.width))
+        return tuple((index, image, f, row, x, values[lane, row]) for (lane, f), row in places)
+
+
+def run_passes(array: Systolic, blocks: Sequence[PassBlock], watch: PassWatcher | None = None) -> PassRun:
     """Return what one row-stationary `array` does with processing passes, in this order.
 
-    MappingError where a pass does not fit into the PEs or their scratchpads.
+    `watch` is called with a PassSnapshot of every cycle. MappingError where a pass does not fit into the PEs or their
+    scratchpads.
     """
     if not blocks:
         raise MappingError("there is no pass to run; give at least one")
     for index, block in enumerate(blocks):
         _check(array, index, block)
-    return _Grid(array, blocks).run()
+    return _Grid(array, blocks).run(watch)
 
 
 def _check(array: Systolic, index: int, block: PassBlock) -> None:

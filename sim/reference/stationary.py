@@ -59,8 +59,9 @@ class Stationary(Grid):
         self.inputs, self.weights = Words.blank(self.shape, dtype), Words.blank(self.shape, dtype)
         self.shadow = Words.blank(self.shape, dtype) if self.swap else self.weights
         self.multiplier = Pipeline(array.pe_pipeline - 1, Words.blank(self.shape, dtype))
-        self.sums = np.zeros(self.shape, dtype)
-        self.exit = Exit(array.output_register, sum(len(fold.inputs) for fold in folds), array.cols, dtype)
+        self.sums, self.summed = np.zeros(self.shape, dtype), np.zeros(self.shape, bool)
+        self.ends = np.cumsum([len(fold.inputs) for fold in folds])
+        self.exit = Exit(array.output_register, int(self.ends[-1]), array.cols, dtype)
         self.placed = self.swapped = 0
         """Folds whose weights have arrived in the registers that load, and in the ones that multiply."""
 
@@ -77,6 +78,7 @@ class Stationary(Grid):
         ready = self.multiplier.push(product)
         push(self.sums, 0, axis=0)
         self.sums += ready.value
+        self.summed = ready.tag.astype(bool)
         self.exit.push(edge, Words(self.sums[-1].copy(), ready.tag[-1]))
 
     def _may_stream(self) -> bool:
@@ -127,13 +129,22 @@ class Stationary(Grid):
             accepted_weights=value_of(self.accepted_weights),
             leaving=self.exit.leaving.value,
             leaves=self.exit.leaving.tag.astype(bool),
-        )
+            valid={
+                "inputs": (self.inputs.tag & USEFUL).astype(bool), "weights": self.weights.tag.astype(bool),
+                "shadow": self.shadow.tag.astype(bool), "sums": self.summed,
+            },
+            outputs=self.arrived,
+        )  # fmt: skip
 
     def outputs(self) -> Iterator[Array]:
         """Yield the product of each fold, (streamed rows, used columns)."""
-        ends = np.cumsum([len(fold.inputs) for fold in self.folds])
-        for fold, rows in zip(self.folds, np.split(self.exit.memory, ends[:-1]), strict=True):
+        for fold, rows in zip(self.folds, np.split(self.exit.memory, self.ends[:-1]), strict=True):
             yield rows[:, : fold.weights.shape[1]]
+
+    def place(self, lane: int, count: int) -> tuple[int, int, int]:
+        """Return fold, row and column of the output that leaves column `lane` behind `count` others."""
+        fold = int(np.searchsorted(self.ends, count, side="right"))
+        return fold, count - int(self.ends[fold] - len(self.folds[fold].inputs)), lane
 
     def edges(self) -> Iterator[FoldEdges]:
         """Yield the times of each fold."""

@@ -5,26 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from sim.accounting import Book
-from sim.arch import Arch, Ideal, Systolic
+from sim.alone import bare, blocks, contractions
+from sim.arch import Arch
 from sim.engine import Engine
-from sim.errors import ConfigError, Problem, TiletickError, unknown
+from sim.errors import TiletickError
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Contraction
-from sim.layers import lower
 from sim.plan import Plan
 from sim.rtl import machine as circuits
 from sim.rtl.bench import Fold, Observed, outputs, simulate
-from sim.rtl.folds import blocks, fold, gather, operands, wrap
+from sim.rtl.folds import fold, gather, operands, wrap
 from sim.rtl.machine import Machine
 from sim.simulate import open_both
-from sim.stages import Stages
 
 SCHEMA = "tiletick.rtl/1"
 MOST_CYCLES = 200_000
@@ -85,17 +82,6 @@ class Check:
         return json.dumps(totals, indent=1) + "\n"
 
 
-def bare(chip: Arch) -> Arch:
-    """Return the array of a chip alone, on ideal memory. ConfigError where it has none, or more than one."""
-    name = chip.unit_name(Systolic)
-    array = chip.units[name]
-    assert isinstance(array, Systolic)  # its name says so
-    if array.count > 1:
-        message = f"a circuit is one array, not {array.count}; --set count=1"
-        raise ConfigError(Problem(message, key=f"units.{name}.count"))
-    return chip.model_copy(update={"units": {name: array}, "memory": Ideal(kind="ideal"), "buffers": {}})
-
-
 def check(
     arch: str | Arch,
     network: str | Graph,
@@ -117,7 +103,7 @@ def check(
     array = alone.array
     assert array is not None  # bare says so
     circuit = circuits.build(array, alone.precision)
-    plans, skipped = _plans(alone, graph, layers)
+    plans, skipped = contractions(alone, graph, layers)
     predicted = [Engine(alone).run([Stage(plan, 0)]).cycles for _, plan in plans]
     if (total := sum(predicted)) > max_cycles:
         raise TiletickError(
@@ -140,23 +126,11 @@ def verilog(arch: str | Arch, network: str | Graph, overrides: Mapping[str, Any]
     return circuits.build(alone.array, alone.precision).verilog()
 
 
-def _plans(alone: Arch, graph: Graph, pattern: str) -> tuple[list[tuple[str, Plan]], tuple[str, ...]]:
-    """Return layer and plan of each contraction of the layers that match, and the layers that are none."""
-    lowered = lower(graph, alone)
-    tasks = tuple(task for task in lowered.tasks if fnmatchcase(task.name, pattern) and task.contracts)
-    if not tasks:
-        raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
-    stages = Stages(alone, replace(lowered, tasks=tasks), Book(alone, graph)).all(None)
-    named = {task.name for task in tasks}
-    plans = [(tasks[stage.layer].name, stage.plan) for stage in stages if isinstance(stage.plan.kernel, Contraction)]
-    return plans, tuple(node.name for node in graph.nodes if node.name not in named)
-
-
 def _layer(
     circuit: Machine, alone: Arch, plan: Plan, predicted: int, seed: int, simulator: Simulator
 ) -> LayerCheck:
     kernel = plan.kernel
-    assert isinstance(kernel, Contraction)  # _plans picks no other
+    assert isinstance(kernel, Contraction)  # contractions yields no other
     numbers = operands(kernel, circuit, seed)
     places = blocks(plan, alone)
     folds = [fold(circuit, place, numbers) for place in places]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.arch import Arch
-from sim.execute import FoldBlock, fold_blocks
+from sim.execute import FoldBlock
 from sim.kernel import Contraction
-from sim.plan import START, Compute, Loop, Node, Plan, Position
 from sim.rtl.bench import Fold, Matrix
 from sim.rtl.machine import Machine
 
@@ -44,22 +42,6 @@ def operands(kernel: Contraction, machine: Machine, seed: int) -> Operands:
 
 def _random(rng: np.random.Generator, shape: Sequence[int], bits: int) -> NDArray[Any]:
     return rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), size=tuple(shape))
-
-
-def blocks(plan: Plan, arch: Arch) -> list[FoldBlock]:
-    """Return every fold of the plan in the order in which the array works on them."""
-    return [
-        block for step, at in _computes(plan.body, START) for block in fold_blocks(plan, arch, step.extent, at)
-    ]
-
-
-def _computes(nodes: Sequence[Node], at: Position) -> Iterator[tuple[Compute, Position]]:
-    for node in nodes:
-        if isinstance(node, Loop):
-            for index in range(node.count):
-                yield from _computes(node.body, node.at(index, at))
-        elif isinstance(node, Compute):
-            yield node, at
 
 
 def fold(machine: Machine, block: FoldBlock, numbers: Operands) -> Fold:
