@@ -70,7 +70,7 @@ def simulate(
 ) -> Result:
     """Return what `graph` costs on `chip`, with `provenance` (digests, `overrides`) as it is; see `run`.
 
-    `trials` remembers what candidates of the search took, for runs of other chips to come.
+    `trials` remembers what searches and runs found, for chips to come that differ in capacities alone.
     """
     lowered = lower(graph, chip)
     missing = [*lowered.not_modelled, *graph.not_modelled]
@@ -89,7 +89,10 @@ def simulate(
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
     stages = Stages(estimate(chip), lowered, book, trials).all(progress)
-    timeline = Engine(chip, fast_forward, record).run(stages)
+    if trials and not record and fast_forward:
+        timeline = trials.network(chip, stages)
+    else:
+        timeline = Engine(chip, fast_forward, record).run(stages)
     result = book.result(lowered, stages, timeline, missing, dict(provenance))
     return replace(result, notes=tuple(remarks), timeline=timeline if record else None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sim.accounting import Book
@@ -61,7 +62,8 @@ class Stages:
         key = (replace(work, name=""), on_chip)
         if key not in self.chunked:
             chip = self.chip.seen(result=work.result)
-            self.chunked[key] = search_chunks(work, chip, chip.unit_name(Vector), on_chip)
+            find = partial(search_chunks, work, chip, chip.unit_name(Vector), on_chip)
+            self.chunked[key] = self.trials.chunk(work, chip, on_chip, find) if self.trials else find()
         return replace(self.chunked[key], name=work.name, kernel=work)
 
     def _map(self, layer: str, kernel: Contraction, around: Surroundings, result: str) -> Choice:

@@ -5,11 +5,27 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from sim import workload
 from sim.arch import Arch
 from sim.errors import MappingError
+from sim.graph import Graph
 from sim.kernel import Axis, Contraction
 from sim.mapper import Choice, Trials, search
+from sim.result import Result
+from sim.simulate import simulate
 from tests.laws import arches, law
+
+NETWORK = """name: n
+inputs: {x: [1, 6, 9, 9]}
+layers:
+  - {name: a, op: conv2d, filters: 8, kernel: 3, pad: 1}
+  - {name: relu, op: relu}
+  - {name: b, op: conv2d, in: relu, filters: 6, kernel: 1}
+  - {name: c, op: conv2d, in: relu, filters: 6, kernel: 3, pad: 1, groups: 2}
+  - {name: sum, op: add, in: [b, c]}
+  - {name: pool, op: maxpool, kernel: 2}
+  - {name: fc, op: conv2d, filters: 5, kernel: 1}
+"""
 
 
 @st.composite
@@ -50,6 +66,49 @@ def test_a_second_search_runs_nothing(kernel: Contraction, arch: Arch) -> None:
     made = trials.made
     assert found(kernel, arch, trials) == first
     assert (trials.made, trials.reused) == (made, first.simulated if isinstance(first, Choice) else 0)
+
+
+def whole(chip: Arch, graph: Graph, trials: Trials | None) -> Result | str:
+    """Return the result of a network, or what it says."""
+    try:
+        return simulate(chip, graph, {}, trials=trials)
+    except MappingError as error:
+        return str(error)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """A network with a branch, fused and other lane work, and groups."""
+    path = tmp_path_factory.mktemp("network") / "n.yaml"
+    path.write_text(NETWORK)
+    return workload.open_workload(str(path))
+
+
+SIMPLE = {"kind": "simple", "bandwidth": "2 GB/s", "latency": "20 ns"}
+ROOMS = [(100, None), (3000, 600), (800, None), (3000, None), (60000, None), (3000, 600)]
+"""Bytes of each buffer, and of them those kept between layers."""
+
+
+@pytest.mark.parametrize(
+    ("memory", "flow", "rooms"), [(SIMPLE, "ws", ROOMS), (SIMPLE, "os", ROOMS), ("ddr4_2400r", "ws", ROOMS[-3:])]
+)
+def test_networks_that_share_what_is_known_come_to_the_same_result(
+    memory: Any, flow: str, rooms: list[tuple[int, int | None]], network: Graph
+) -> None:
+    """Every figure, layer by layer, whatever the order of the chips; capacities, and what is kept between layers."""
+    trials, shared = Trials(), 0
+    for capacity, keep in rooms:
+        chip = Arch.model_validate({
+            "name": "chip", "clock": "1 GHz", "mapping": {"effort": 2}, "memory": memory, "technology": "45nm",
+            "units": {"array": {"kind": "systolic", "rows": 4, "cols": 4, "dataflow": flow},
+                      "vector": {"kind": "vector", "lanes": 4}},
+            "buffers": {"inputs": {"capacity": f"{capacity} B", "keep": keep and f"{keep} B", "holds": ["input"]},
+                        "rest": {"capacity": f"{capacity} B", "holds": ["weight", "output"]}},
+        })  # fmt: skip
+        before = trials.made
+        assert whole(chip, network, trials) == whole(chip, network, None)
+        shared += trials.made == before
+    assert trials.reused and shared
 
 
 def test_what_is_too_much_to_remember_is_forgotten() -> None:

@@ -48,8 +48,8 @@ class Buffers:
         self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
         self.claimed = dict.fromkeys(arch.buffers, 0)
         """Bytes of places that were taken at once, at most: with that much room the run is the same."""
-        self.short = False
-        """Whether a tile ever had to wait for the place of another that was not the one it follows."""
+        self.short: set[str] = set()
+        """Buffers in which a tile ever had to wait for the place of another that was not the one it follows."""
 
     def take(self, operand: str, size: int, stage: int, slots: int) -> tuple[Slot, list[Slot]]:
         """Return a new slot, and the slots (freed by the plan already) that must be empty before it is.
@@ -66,8 +66,8 @@ class Buffers:
         lent = sum(slot.lend(size) for slot in victims if slot.release is not None)
         needed = size - lent
         needed -= min(needed, free)
-        self.short |= needed > 0
         if needed:
+            self.short.add(name)
             for slot in held:
                 if slot.left and slot.release is not None:
                     part = slot.lend(needed)

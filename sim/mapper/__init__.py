@@ -8,6 +8,7 @@ capacities only through what fits, so a chip with more memory has all candidates
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 from sim.arch import Arch, Ideal, MappingChoice
@@ -31,7 +32,7 @@ from sim.mapper.candidates import (
 from sim.mapper.chunks import search_chunks
 from sim.mapper.passes import search_passes
 from sim.mapper.table import Prices, Table, ranked
-from sim.mapper.trials import Bench, Trials, alone
+from sim.mapper.trials import Bench, Trials, alone, bare
 from sim.mapping import Mapping, Tiling, check
 from sim.passes import Passes
 from sim.plan import Plan
@@ -74,7 +75,7 @@ def search(
     best: Mapping | None = None
     least = (float("inf"), float("inf"))
     simulated = 0
-    for bound, energy, mapping in ranked(_tables(kernel, arch, around, wish, prices or Prices())):
+    for bound, energy, mapping in ranked(_tables(kernel, arch, around, wish, prices or Prices(), trials)):
         if (bound, energy) >= least:
             break
         simulated += 1
@@ -105,8 +106,9 @@ def _limit(least: tuple[float, float], energy: float) -> int | None:
 
 
 def _tables(
-    kernel: Contraction, arch: Arch, around: Surroundings, wish: MappingChoice, prices: Prices
-) -> list[Table]:
+    kernel: Contraction, arch: Arch, around: Surroundings, wish: MappingChoice, prices: Prices,
+    trials: Trials | None = None,
+) -> list[Table]:  # fmt: skip
     array, choices = array_of(arch), patterns(wish)
     grid = [axis_sizes(kernel, array, wish, dim) for dim in DIMS]
     for size, dim in zip(grid, DIMS, strict=True):
@@ -115,7 +117,12 @@ def _tables(
     tables = []
     for split, packed in product(splits(array, wish), packs(kernel, array, wish)):
         axes = [_groups(kernel, packed, wish.effort), *grid]
-        tables.append(Table(kernel, arch, around, split, packed, lowering_of(wish), axes, choices, prices))
+        make = partial(Table, kernel, arch, around, split, packed, lowering_of(wish), axes, choices, prices)
+        if trials:
+            number = trials.number(arch, *bare(kernel, around))
+            tables.append(trials.table((number, wish.model_dump_json(), split, packed), make).on(arch, prices))
+        else:
+            tables.append(make())
     return tables
 
 

@@ -36,6 +36,21 @@ class Prices:
     writes: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates by (pattern, tile): cycles at least, bytes moved off chip, and bytes of each buffer that they need."""
+
+    bound: Vector
+    moved: Vector
+    used: dict[str, Vector]
+    pattern: Indices
+    tile: Indices
+
+
+NONE = Candidates(np.empty(0), np.empty(0), {}, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+"""Of a table that has not been measured."""
+
+
 class Table:
     """The (g, m, n, k) grid of tile sizes under all loop patterns, for one split and one packing of groups."""
 
@@ -47,6 +62,9 @@ class Table:
         self.split, self.packed, self.lowering, self.choices = split, packed, lowering, choices
         self._measure(Grid(kernel, axes))
         self.numbers, self.whole = np.arange(len(self.grid.tiles)), len(self.grid.tiles)
+        self.cuts: list[tuple[Indices, float]] = []
+        self.made: list[Table] = []
+        self.candidates = NONE
 
     def _measure(self, grid: Grid) -> None:
         """Work out what follows from the sizes of each tile alone."""
@@ -58,40 +76,61 @@ class Table:
         self.holding = Holding(grid, self.arch, self.around, channel, copies)
         self.bounds = Bounds(grid, self.times, self.holding, self.arch, self.around)
 
+    def on(self, arch: Arch, prices: Prices) -> Table:
+        """Return the table for a chip that differs in capacities alone; what does not depend on them is shared."""
+        other = copy(self)
+        other.arch, other.prices = arch, prices
+        return other
+
     def parts(self) -> Iterator[tuple[Table, float]]:
         """Yield the table in parts, each with the cycles that no candidate of the parts behind it can beat.
 
         Tiles that keep the array busy for the shortest time come first: most searches need no others.
         """
-        least = np.floor(np.maximum(self.times.busy, self._on_chip()[1]))
-        order, total = np.argsort(least, kind="stable"), len(least)
-        for start, stop in pairwise(sorted({0, total // 16, total // 4, total})):
-            part, chosen = copy(self), np.sort(order[start:stop])
-            part.numbers = chosen
-            part._measure(self.grid.part(chosen))
-            yield part, float(least[order[stop]]) if stop < total else np.inf
+        if not self.cuts:
+            least = np.floor(np.maximum(self.times.busy, self._slowest_port()))
+            order, total = np.argsort(least, kind="stable"), len(least)
+            for start, stop in pairwise(sorted({0, total // 16, total // 4, total})):
+                self.cuts.append((order[start:stop], float(least[order[stop]]) if stop < total else np.inf))
+        for index, (chosen, beyond) in enumerate(self.cuts):
+            if index == len(self.made):
+                part = copy(self)
+                part.numbers = np.sort(chosen)
+                part._measure(self.grid.part(part.numbers))
+                part.candidates = part._candidates()
+                self.made.append(part)
+            yield self.made[index].on(self.arch, self.prices), beyond
 
     def rank(self) -> tuple[Vector, Vector, Indices]:
         """Return (bound, energy, number in the whole table) of all candidates that fit and differ from each other."""
+        found = self.candidates
+        fits = np.ones(len(found.bound), dtype=bool)
+        for name, used in found.used.items():
+            fits &= used <= self.arch.buffers[name].tile_capacity
+        tile = found.tile[fits]
+        energy = self._on_chip_energy()[tile] + found.moved[fits] * self.prices.off_chip
+        return found.bound[fits], energy, found.pattern[fits] * self.whole + self.numbers[tile]
+
+    def _candidates(self) -> Candidates:
+        """Return all candidates that differ from each other, whether they fit or not."""
         tiled = [o for o in OPERANDS if o == "output" or o not in self.around.on_chip]
         held = [*tiled, *(["parameter"] if self.around.parameters else [])]
         scopes = {o: self.holding.scopes(o, self.choices) for o in held}
         which = {o: np.array([scopes[o].number[loops_inside(*choice, o)] for choice in self.choices]) for o in held}
-        on_chip, ports = self._on_chip()
-        busy, differs = np.maximum(self.times.busy, ports), self._differs(frozenset(tiled))
-        bound = np.empty((len(self.choices), len(self.grid.tiles)))
-        energy, fits = np.empty(bound.shape), np.empty(bound.shape, dtype=bool)
+        busy, differs = np.maximum(self.times.busy, self._slowest_port()), self._differs(frozenset(tiled))
+        bound, moved = (np.empty((len(self.choices), len(self.grid.tiles))) for _ in range(2))
+        used = {name: np.empty(bound.shape) for name in self.arch.buffers}
         ends = [self._last_scope(*choice) for choice in self.choices]
         remaining = {inside: self.times.remaining(inside) for inside in set(ends)}
         single = [inside <= loops_inside(*choice, "output") for inside, choice in zip(ends, self.choices, strict=True)]
         step = -(-BLOCK // len(self.grid.tiles))
         for rows in (slice(start, start + step) for start in range(0, len(self.choices), step)):
             picked = {o: Picked(scopes[o], which[o][rows]) for o in held}
-            bound[rows], moved = self.bounds.bound(picked, busy, Ends(ends[rows], remaining, single[rows]))
-            fits[rows] = self._fits(picked, differs[rows])
-            energy[rows] = on_chip + moved * self.prices.off_chip
-        pattern, tile = np.nonzero(fits)
-        return bound[fits], energy[fits], pattern * self.whole + self.numbers[tile]
+            bound[rows], moved[rows] = self.bounds.bound(picked, busy, Ends(ends[rows], remaining, single[rows]))
+            for name, room in self._used(picked).items():
+                used[name][rows] = room
+        pattern, tile = np.nonzero(differs)
+        return Candidates(bound[differs], moved[differs], {n: u[differs] for n, u in used.items()}, pattern, tile)
 
     def _last_scope(self, order: tuple[Dim, ...], levels: tuple[int, ...]) -> frozenset[Dim]:
         """Return the loops that are still to run when the last load is made."""
@@ -108,21 +147,26 @@ class Table:
         differs: Mask = np.array([distinct(self.choices, dims, held) for dims in masks]).T[:, looped]
         return differs
 
-    def _fits(self, picked: dict[str, Picked], fits: Mask) -> Mask:
-        """Return which of the candidates in `fits` leave no buffer overfull."""
-        for buffer in self.arch.buffers.values():
+    def _used(self, picked: dict[str, Picked]) -> dict[str, Vector]:
+        """Return the bytes that candidates need of each buffer."""
+        found = {}
+        for name, buffer in self.arch.buffers.items():
             holds = [*buffer.holds, *(["parameter"] if "output" in buffer.holds else [])]
-            used = [picked[o].used for o in holds if o in picked]
-            fits = fits & (sum(used, start=np.zeros(1)) <= buffer.tile_capacity)
-        return fits
+            found[name] = sum((picked[o].used for o in holds if o in picked), start=np.zeros(1))
+        return found
 
-    def _on_chip(self) -> tuple[Vector, Vector]:
-        """Return (energy of the array's accesses, cycles that the narrowest port needs for them)."""
-        energy, slowest = np.zeros(len(self.grid.tiles)), np.zeros(len(self.grid.tiles))
+    def _on_chip_energy(self) -> Vector:
+        """Return the energy of the array's accesses to buffers, a value a tile."""
+        energy = np.zeros(len(self.grid.tiles))
         for operand in OPERANDS:
             price = self.prices.reads.get(operand, 0.0)
             price += self.prices.writes.get(operand, 0.0) if operand == "output" else 0.0
             energy = energy + self.times.accesses(operand, "write" if operand == "output" else "read") * price
+        return energy
+
+    def _slowest_port(self) -> Vector:
+        """Return the cycles that the narrowest port needs for the array's accesses, a value a tile."""
+        slowest = np.zeros(len(self.grid.tiles))
         stationary = self.times.flow.stationary if self.times.flow.stationary != "output" else ""
         for bandwidth, ways in ports_of(self.arch):
             streamed = [self.times.accesses(o, way) for o, way in ways if o != stationary]
@@ -130,7 +174,7 @@ class Table:
             if (stationary, "read") in ways:
                 loads = self.times.unloaded + self.times.accesses(stationary, "read") / bandwidth + self.times.ends
                 slowest = np.maximum(slowest, loads)
-        return energy, slowest
+        return slowest
 
     def mapping(self, number: int) -> Mapping:
         """Return the candidate of a number: its tile counts faster than its pattern."""

@@ -1,29 +1,60 @@
-"""What candidates took when the engine ran them, remembered for chips to come that differ in capacities alone.
+"""What is known from runs on other chips, remembered for chips to come that differ in capacities alone.
 
-A candidate alone takes the same cycles on every chip with the same units, memory, link and buffers, however
-large those are, as long as no buffer is ever short: room is granted in the order of the plan, and capacity
-enters nowhere else. So a run holds for every capacity that is no smaller than the most it claimed.
+A run takes the same cycles on every chip with the same units, memory, link and buffers, however large those are,
+as long as no buffer is ever short: room is granted in the order of the plan, and capacity enters nowhere else. So
+it holds for every capacity that is no smaller than the most it claimed; in a buffer that was short, as the places
+of others were taken, for the same capacity only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.arch import Arch
 from sim.engine import Engine
 from sim.frontend import Read, Stage
+from sim.hardware.buffers import Buffers
 from sim.hardware.unit import TooSlow
-from sim.kernel import Contraction
+from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping, Tiling
 from sim.plan import Plan
-from sim.planner import Surroundings, plan_contraction
+from sim.planner import Surroundings, chunk_counts, plan_contraction
+from sim.timeline import Timeline
+
+if TYPE_CHECKING:
+    from sim.mapper.table import Table
 
 MOST = 200_000
 """Runs remembered at most, some 100 MB; then all are forgotten, which costs time and changes no result."""
+NETWORKS = 32
+"""Whole networks remembered at most, about a megabyte each: chips of other capacities come close to each other."""
+TABLES = 256
+"""Tables of candidates remembered at most, about 100 KB each."""
 
 _WORDS = {"name", "description", "source", "technology", "mapping"}
 """Keys of a chip that say nothing about the time of a given plan."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The most that a run claimed of each buffer, and those that were short."""
+
+    claimed: tuple[tuple[str, int], ...]
+    short: frozenset[str]
+
+    @classmethod
+    def of(cls, buffers: Buffers) -> Room:
+        """Return the room that a run took; of a short buffer, all there is."""
+        arch, short = buffers.arch, frozenset(buffers.short)
+        claimed = buffers.claimed | {name: arch.buffers[name].tile_capacity for name in short}
+        return cls(tuple(claimed.items()), short)
+
+    def holds(self, arch: Arch) -> bool:
+        """Return whether a run on `arch` would go the same way."""
+        room = [(name, arch.buffers[name].tile_capacity, claimed) for name, claimed in self.claimed]
+        return all(there == claimed if name in self.short else there >= claimed for name, there, claimed in room)
 
 
 @dataclass(frozen=True)
@@ -32,38 +63,78 @@ class Trial:
 
     cycles: int
     ended: bool
-    claimed: tuple[tuple[str, int], ...]
-    short: bool
+    room: Room
 
     def answers(self, arch: Arch, limit: int | None) -> bool:
         """Return whether a run on `arch` up to `limit` would go the same way."""
-        room = [(arch.buffers[name].tile_capacity, claimed) for name, claimed in self.claimed]
-        alike = all(there == claimed if self.short else there >= claimed for there, claimed in room)
-        return alike and (self.ended or (limit is not None and limit <= self.cycles))
+        return (self.ended or (limit is not None and limit <= self.cycles)) and self.room.holds(arch)
 
 
 class Trials:
-    """The runs that are known. One object serves any number of searches in a process."""
+    """What is known. One object serves any number of searches and runs in a process."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most, self.made, self.reused = most, 0, 0
-        self.known: dict[tuple[int, Mapping], Trial] = {}
+        self.known: dict[tuple[int, Mapping], tuple[Trial, ...]] = {}
         self.numbers: dict[Any, int] = {}
+        self.tables: dict[Hashable, Table] = {}
+        self.chunks: dict[Hashable, Plan] = {}
+        self.networks: dict[Hashable, list[tuple[Room, Timeline]]] = {}
 
-    def number(self, kernel: Contraction, arch: Arch, around: Surroundings) -> int:
-        """Return a number for all that a candidate's time depends on but its mapping and the capacities."""
+    def number(self, arch: Arch, *about: Hashable) -> int:
+        """Return a number for a chip without its capacities, and for what else a run depends on."""
         chip = arch.model_dump(exclude=_WORDS)
         for buffer in chip["buffers"].values():
             del buffer["capacity"], buffer["keep"]
-        bare = replace(around, epilogue=tuple(replace(work, name="") for work in around.epilogue))
-        return self.numbers.setdefault((repr(chip), replace(kernel, name=""), bare), len(self.numbers))
+        return self.numbers.setdefault((repr(chip), *about), len(self.numbers))
 
     def remember(self, key: tuple[int, Mapping], trial: Trial) -> None:
         """Know one more run."""
         if len(self.known) >= self.most:
             self.known.clear()
-        self.known[key] = trial
+        others = tuple(known for known in self.known.get(key, ()) if known.room != trial.room)
+        self.known[key] = (trial, *others)
         self.made += 1
+
+    def find(self, key: tuple[int, Mapping], arch: Arch, limit: int | None) -> Trial | None:
+        """Return a known run of a candidate that goes as it would on `arch`."""
+        found = next((trial for trial in self.known.get(key, ()) if trial.answers(arch, limit)), None)
+        self.reused += found is not None
+        return found
+
+    def table(self, key: Hashable, make: Callable[[], Table]) -> Table:
+        """Return the candidates that a table of this key has on any chip, made where they are not known."""
+        if key not in self.tables:
+            self.tables[key] = make()
+            _forget(self.tables, TABLES)
+        return self.tables[key]
+
+    def chunk(self, work: VectorWork, arch: Arch, on_chip: frozenset[str], search: Callable[[], Plan]) -> Plan:
+        """Return the plan of vector work; the chunks to choose from all fit, none is ever short of room."""
+        counts = tuple(chunk_counts(work, arch, on_chip))
+        key = (self.number(arch), replace(work, name=""), on_chip, counts)
+        if key not in self.chunks:
+            self.chunks[key] = search()
+            _forget(self.chunks, self.most)
+        return self.chunks[key]
+
+    def network(self, arch: Arch, stages: Sequence[Stage]) -> Timeline:
+        """Return what a run of all stages finds."""
+        key = (self.number(arch), tuple(stages))
+        runs = self.networks.setdefault(key, [])
+        found = next((timeline for room, timeline in runs if room.holds(arch)), None)
+        if found is None:
+            engine = Engine(arch)
+            found = engine.run(stages)
+            runs.append((Room.of(engine.buffers), found))
+            _forget(self.networks, NETWORKS)
+        return found
+
+
+def _forget(known: dict[Hashable, Any], most: int) -> None:
+    """Forget what has been known for longest, down to so many."""
+    while len(known) > most:
+        del known[next(iter(known))]
 
 
 class Bench:
@@ -73,7 +144,7 @@ class Bench:
         self, kernel: Contraction, arch: Arch, unit: str, around: Surroundings, trials: Trials | None
     ) -> None:
         self.kernel, self.arch, self.unit, self.around, self.trials = kernel, arch, unit, around, trials
-        self.number = trials.number(kernel, arch, around) if trials else 0
+        self.number = trials.number(arch, *bare(kernel, around)) if trials else 0
 
     def plan(self, mapping: Mapping) -> Plan:
         """Return the plan of a candidate."""
@@ -82,13 +153,11 @@ class Bench:
     def cycles(self, mapping: Mapping, limit: int | None) -> int | None:
         """Return the cycles of a candidate alone; None where they exceed `limit`."""
         key = (self.number, mapping)
-        trial = self.trials.known.get(key) if self.trials else None
-        if trial is None or not trial.answers(self.arch, limit):
+        trial = self.trials.find(key, self.arch, limit) if self.trials else None
+        if trial is None:
             trial = self._run(mapping, limit)
             if self.trials:
                 self.trials.remember(key, trial)
-        elif self.trials:
-            self.trials.reused += 1
         return trial.cycles if trial.ended and (limit is None or trial.cycles <= limit) else None
 
     def _run(self, mapping: Mapping, limit: int | None) -> Trial:
@@ -97,11 +166,13 @@ class Bench:
             cycles, ended = engine.run(alone(self.plan(mapping), self.around), limit=limit).cycles, True
         except TooSlow:
             cycles, ended = int(limit or 0), False
-        buffers = engine.buffers
-        claimed = buffers.claimed
-        if buffers.short:  # as the places of others were taken, only the same capacities give the same run
-            claimed = {name: self.arch.buffers[name].tile_capacity for name in self.arch.buffers}
-        return Trial(cycles, ended, tuple(claimed.items()), buffers.short)
+        return Trial(cycles, ended, Room.of(engine.buffers))
+
+
+def bare(kernel: Contraction, around: Surroundings) -> tuple[Contraction, Surroundings]:
+    """Return a kernel and its surroundings without names."""
+    epilogue = tuple(replace(work, name="") for work in around.epilogue)
+    return replace(kernel, name=""), replace(around, epilogue=epilogue)
 
 
 def alone(plan: Plan, around: Surroundings) -> list[Stage]:
