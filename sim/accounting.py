@@ -17,7 +17,8 @@ from sim.graph import Graph
 from sim.kernel import Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
-from sim.passes import Passes
+from sim.mapping import Tiling, tile_count
+from sim.passes import Passes, Planes
 from sim.plan import Plan, Totals, totals
 from sim.planner import input_bytes
 from sim.result import Layer, Result, Traffic
@@ -190,13 +191,13 @@ class Book:
         used, slots = (sum(getattr(t, name) for _, t in plans) for name in ("used", "slots"))
         macs = sum(kernel.macs for kernel in task.kernels if isinstance(kernel, Contraction))
         spent = energy.account(counts, self.costs, {}, 0.0)
-        mapping = next((plan.mapping for plan, _ in plans if plan.mapping), None)
+        mapped = next((plan for plan, _ in plans if plan.mapping), None)
         layer = Layer(
             name=task.name, op=task.op, unit=unit, start=start, cycles=end - start, macs=macs,
             utilization=self._utilization(macs, end - start), mapping_efficiency=used / slots if slots else 0.0,
             compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
             causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj,
-            mapping=_mapping(mapping) if mapping else None, fused=tuple(task.fused),
+            mapping=_mapping(mapped, self.chip) if mapped else None, fused=tuple(task.fused),
         )  # fmt: skip
         return layer, counts
 
@@ -288,13 +289,26 @@ def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str
     return [{**entry, "affects": what} for entry in missing]
 
 
-def _mapping(mapping: Any) -> dict[str, Any]:
+def _mapping(plan: Plan, chip: Arch) -> dict[str, Any]:
+    """Return the mapping as data, and what it takes to read it: sizes, tiles, and what lies where on the array."""
+    mapping, kernel, array = plan.mapping, plan.kernel, chip.array
+    assert isinstance(kernel, Contraction) and array is not None and mapping is not None  # what is mapped
+    flow = DATAFLOWS[array.dataflow]
+    sizes = {dim: getattr(kernel, dim) for dim in ("m", "n", "k", "taps")} | {"g": kernel.groups}
+    place = {"dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "arrays": array.count}
     if isinstance(mapping, Passes):
-        return {"passes": asdict(mapping)}
+        planes = Planes(kernel)
+        rows, columns = planes.axes
+        more = {"images": planes.images, "rows": rows.out, "columns": columns.out, "channels": kernel.channels}
+        return {"passes": asdict(mapping), "sizes": sizes | more, "right": kernel.right_is, "array": place}
+    tiling = Tiling(kernel, mapping)
+    tiles = {"g": tile_count(tiling.group_runs)} | {dim: tiling.count(dim) for dim in mapping.order}
     hold = {operand: list(mapping.inside(operand)) for operand in OPERANDS}
     return {
         "tile": {"g": mapping.g, "m": mapping.m, "n": mapping.n, "k": mapping.k}, "order": list(mapping.order),
         "held_along": hold, "packed": mapping.packed, "lowering": mapping.lowering, "split": mapping.split,
+        "sizes": sizes, "tiles": tiles, "right": kernel.right_is,
+        "array": {**place, "along_rows": flow.row, "along_cols": flow.col, "streamed": flow.stream},
     }  # fmt: skip
 
 

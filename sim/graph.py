@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, PlainValidator
 
+from sim import display
 from sim.errors import TiletickError
 from sim.kernel import Kernel
 from sim.op import Array, Compound, Op, Shape, random_integers
@@ -97,7 +98,7 @@ def expand(node: Node) -> tuple[Node, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """A network. `nodes` are in an order in which every tensor is made before it is read."""
 
@@ -113,6 +114,21 @@ class Graph:
     """What the file says that no operator expresses: `what`, and `where` (layer names)."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """The values that the file's `params` ended up with."""
+
+    def __repr__(self) -> str:
+        layers = "1 layer" if len(self.nodes) == 1 else f"{len(self.nodes)} layers"
+        return f"<Graph: {self.name}, {layers}, {self.macs:,} MACs, {self.parameters:,} parameters>"
+
+    def _repr_html_(self) -> str:
+        """Return the network as a table of its layers."""
+        rows = [
+            (node.name, node.op_name, "; ".join("x".join(map(str, shape)) for shape in node.output_shapes),
+             f"{node.macs:,}", f"{node.parameters:,}")
+            for node in self.nodes
+        ]  # fmt: skip
+        figures = [(f"{len(self.nodes)}", "layers"), (f"{self.macs:,}", "MACs"), (f"{self.parameters:,}", "parameters")]
+        heads = ("layer", "op", "output", "MACs", "parameters")
+        return display.card(self.title or self.name, figures, display.table(heads, rows))
 
     @cached_property
     def tensors(self) -> dict[str, Shape]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from math import prod
 
+from sim import display
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import CapacityError, MappingError
@@ -34,6 +35,15 @@ class Mapping:
     packed: int = 1
     lowering: str = "im2col"
     split: Dim | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the mapping as its loops from the outermost inwards, with what is held in each."""
+        rows = [
+            (f"for {dim}: tiles of {self.tile(dim):,}", ", ".join(o for o, outside in self.hold if outside == level))
+            for level, dim in enumerate(self.order)
+        ]
+        rows.append(("one tile on the array", ", ".join(o for o, outside in self.hold if outside == len(self.order))))
+        return display.card(f"mapping, {self.lowering}", (), display.table(("loop", "held from here"), rows))
 
     def level(self, operand: str) -> int:
         """Return the number of tile loops outside the scope of `operand`."""

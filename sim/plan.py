@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from sim import display
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping
 from sim.passes import Passes
@@ -175,7 +176,7 @@ Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free
 Node = Step | Loop
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The steps of one kernel on one unit. `slots` says how many tiles of an operand are there at once."""
 
@@ -185,6 +186,24 @@ class Plan:
     body: tuple[Node, ...]
     slots: tuple[tuple[str, int], ...] = ()
     mapping: Mapping | Passes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Plan: {self.name} on {self.unit}, {len([*outline(self.body)])} lines>"
+
+    def _repr_html_(self) -> str:
+        return display.card(repr(self)[1:-1], (), display.pre("\n".join(outline(self.body))))
+
+
+def outline(body: tuple[Node, ...], depth: int = 0) -> Iterator[str]:
+    """Yield the steps of a plan as lines, those of a loop indented."""
+    for node in body:
+        if isinstance(node, Loop):
+            yield f"{'  ' * depth}for {node.dim}: {node.count:,} x {node.size:,}"
+            yield from outline(node.body, depth + 1)
+        else:
+            about = [getattr(node, "operand", ""), f"{size:,} B" if (size := getattr(node, "bytes", 0)) else ""]
+            about += ["partial sums" if getattr(node, "partial", False) else ""]
+            yield " ".join(word for word in ("  " * depth + type(node).__name__.lower(), *about) if word)
 
 
 @dataclass

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
+from sim import display
 from sim.errors import ConfigError, Problem
+from sim.nest import head, nest
 from sim.timeline import Timeline
+from sim.units import show_bytes, show_si
 
 SCHEMA = "tiletick.result/1"
 
@@ -18,7 +21,7 @@ Traffic = dict[str, dict[str, dict[str, int]]]
 """Memory, then "read" or "write", then operand, to bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer:
     """One layer: the span from its first to its last activity, and what it did in it.
 
@@ -42,8 +45,26 @@ class Layer:
     mapping: dict[str, Any] | None = None
     fused: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        bound = self.bound.replace("_", " ")
+        return f"<Layer: {self.name} ({self.op}) on {self.unit}, {self.cycles:,} cycles, {bound}>"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        """Return the layer's figures, its cycles by cause, and its mapping as a loop nest."""
+        figures = [
+            (f"{self.cycles:,}", "cycles"), (f"{self.macs:,}", "MACs"), (f"{self.utilization:.1%}", "utilization")
+        ]  # fmt: skip
+        lines = [
+            ("\u00a0" * 4 * line.depth + ("∥ " if line.spatial else "") + line.words, line.stays) for line in nest(self)
+        ]
+        heads = ("loop (∥: turns at once)", "what stays")
+        loops = [display.pre(head(self)), display.table(heads, lines)] if lines else []
+        return display.card(
+            f"{self.name} ({self.op})", figures, display.bar(self.causes, 400), display.legend(self.causes), *loops
+        )
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a run found. Cycles are those of the chip's clock, energy picojoules, traffic bytes."""
 
@@ -74,6 +95,27 @@ class Result:
     schema: str = SCHEMA
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
     """Who did what when, where the run recorded it; not part of the JSON."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Result: {self.workload} on {self.arch}, {self.cycles:,} cycles, {show_si(self.seconds, 's')}, "
+            f"{self.utilization:.1%} utilization, {len(self.layers)} layers>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the figures of the run and its layers with their cycles by cause, the slowest first."""
+        energy = self.energy_pj["total"] * 1e-12
+        figures = [
+            (f"{self.cycles:,}", "cycles"), (show_si(self.seconds, "s"), f"at {show_si(self.clock_hz, 'Hz')}"),
+            (f"{self.utilization:.1%}", "utilization"), (show_si(energy, "J") if energy else "0 J", "energy"),
+            (show_bytes(_moved(self.traffic_bytes)), "off chip"),
+        ]  # fmt: skip
+        rows = [_shown(layer) for layer in sorted(self.layers, key=lambda layer: -layer.cycles)]
+        heads = ("layer", "op", "cycles", "utilization", "off chip", "bound", "cycles by cause")
+        causes = dict.fromkeys(cause for layer in self.layers for cause in layer.causes)
+        return display.card(
+            f"{self.workload} on {self.arch}", figures, display.table(heads, rows), display.legend(causes)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, `schema` first, as `run --json` prints it."""
@@ -122,6 +164,17 @@ def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = ""
 def _needed(known: Field[Any]) -> bool:
     """Return whether a result cannot do without a field: those that came later have a default."""
     return known.default is MISSING and known.default_factory is MISSING
+
+
+def _moved(traffic: Traffic) -> int:
+    return sum(sum(operands.values()) for operands in traffic.get("dram", {}).values())
+
+
+def _shown(layer: Layer) -> list[str]:
+    return [
+        layer.name, layer.op, f"{layer.cycles:,}", f"{layer.utilization:.1%}" if layer.macs else "-",
+        show_bytes(_moved(layer.traffic_bytes)), layer.bound.replace("_", " "), display.bar(layer.causes),
+    ]  # fmt: skip
 
 
 def _row(layer: Layer) -> dict[str, Any]:

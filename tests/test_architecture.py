@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
-    "errors units formats version extras",
+    "errors units formats version extras display",
     "textfile yamlfile library extends registry",
     "arch dram kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming",
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine programs layout bounds",
-    "energy result area pim",
+    "energy result nest area pim",
     "mapper accounting notes family fabric stages",
     "families simulate generation",
     "alone",

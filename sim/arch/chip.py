@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sim import library
+from sim import display, library
 from sim.arch.assignment import Assignment
 from sim.arch.buffer import Buffer
 from sim.arch.choices import MappingChoices
@@ -19,6 +19,7 @@ from sim.arch.units.vector import Vector
 from sim.errors import ConfigError, Problem, unknown
 from sim.formats import BITS
 from sim.registry import Registry
+from sim.units import show_si
 from sim.yamlfile import Clash, Strict
 
 
@@ -65,6 +66,11 @@ class Precision(Strict):
     partial_sum: Format = Field("int32", description="format in which products are summed, on chip and spilled")
     kv: Format | None = Field(None, description="keys and values of attention; left out: as the input")
     index: Format = Field("int32", description="indices of an embedding, numbers of experts in a routing table")
+
+
+def _keys(part: Strict) -> str:
+    given = (key for key in type(part).model_fields if key in part.model_fields_set - {"kind"})
+    return ", ".join(f"{key} {getattr(part, key)}" for key in given)
 
 
 RESERVED = ("dram", "link")
@@ -153,6 +159,19 @@ class Arch(Strict):
                 about = [("buffers", name, "holds") for name in self.buffers]
                 raise Clash(message, ("buffers",), *about, ("memory",), ("memory", "kind"))
         return self
+
+    def __repr__(self) -> str:
+        units = ", ".join(f"{name} ({unit.kind})" for name, unit in self.units.items())
+        return f"<Arch: {self.name}, {units}, memory {self.memory.kind}, {show_si(self.clock, 'Hz')}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the chip as a table of its parts with the keys that were set of each."""
+        parts = {**self.units, **self.buffers, "memory": self.memory, **({"link": self.link} if self.link else {})}
+        rows = [(name, getattr(part, "kind", "buffer"), _keys(part)) for name, part in parts.items()]
+        about = [(show_si(self.clock, "Hz"), "clock"), (self.technology, "technology")]
+        return display.card(self.name, about, display.table(("part", "kind", "set"), rows))
 
     @property
     def families(self) -> set[str]:

@@ -20,6 +20,7 @@ from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
 from sim.family import family_of
 from sim.pim.device import is_device
+from sim.report.nest import nest_text
 from sim.report.page import to_page
 from sim.report.summary import summarize
 from sim.report.trace import to_trace
@@ -39,6 +40,9 @@ def arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--no-fast-forward", action="store_true", help="simulate every iteration; slower, and the result is the same"
+    )
+    parser.add_argument(
+        "--nest", action="store_true", help="also print each layer's mapping as a loop nest, and the reuse it gives"
     )
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output, and only that")
     parser.add_argument("--csv", metavar="FILE", help="write a row for each layer; - is standard output, and only that")
@@ -79,6 +83,8 @@ def _deliver(result: Result, chip: Arch | None, options: Namespace) -> None:
         sys.stdout.write(forms["-"]())
     else:
         sys.stdout.write(summarize(result, width()))
+        if options.nest:
+            sys.stdout.write("".join(f"\n{nest_text(layer, width())}" for layer in result.layers))
 
 
 def _chip(options: Namespace) -> Arch | None:

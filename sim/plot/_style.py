@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 """Okabe and Ito, Color Universal Design, 2008; without black."""
 
-CAUSE_COLOURS = {
-    "compute": "#0072B2", "fill": "#9BC9E8", "drain": "#56B4E9", "wait_input": "#E69F00", "wait_weight": "#D55E00",
-    "wait_port": "#8C564B", "wait_output_space": "#CC79A7", "wait_dependency": "#009E73", "idle": "#DDDDDD",
-    "repeats": "#004466",
-}  # fmt: skip
-"""Work is blue, waiting warm or green, nothing grey."""
-
 MOST_LABELS = 40
 """Layers that an axis names one by one; of more, every few."""
 

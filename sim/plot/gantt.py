@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.display import CAUSE_COLOURS
 from sim.errors import ConfigError, Problem
-from sim.plot._style import CAUSE_COLOURS, axis_of, figure_of, title
+from sim.plot._style import axis_of, figure_of, title
 from sim.result import Result
 
 if TYPE_CHECKING:

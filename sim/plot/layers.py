@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.plot._style import CAUSE_COLOURS, PALETTE, axis_of, figure_of, name_layers, scaled, title
+from sim.display import CAUSE_COLOURS
+from sim.plot._style import PALETTE, axis_of, figure_of, name_layers, scaled, title
 from sim.result import Layer, Result
 from sim.timeline import CAUSES
 

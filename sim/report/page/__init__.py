@@ -8,10 +8,11 @@ from __future__ import annotations
 from importlib.resources import files
 
 from sim.arch import Arch
-from sim.plot._style import CAUSE_COLOURS
+from sim.display import CAUSE_COLOURS
 from sim.report.chip import chip_text
 from sim.report.page import sections
 from sim.report.page.chip import picture
+from sim.report.page.mappings import mappings
 from sim.report.page.markup import Markup, el, join
 from sim.result import Result
 
@@ -37,7 +38,7 @@ def to_page(result: Result, chip: Arch | None = None, command: str = "") -> str:
 def _sections(result: Result, chip: Arch | None, command: str) -> list[Markup]:
     parts = (
         sections.summary, sections.cycles, sections.over_time, sections.layers, sections.on_the_roof, sections.spent,
-        sections.moved, sections.rows_of_dram, sections.left_out,
+        sections.moved, sections.rows_of_dram, mappings, sections.left_out,
     )  # fmt: skip
     return [*(part(result) for part in parts), _chip(chip, result), sections.provenance(result, command)]
 
