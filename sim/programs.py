@@ -117,8 +117,10 @@ class Programs(Engine):
     def _program(self, front: FrontEnd, part: Sequence[tuple[int, Stage]]) -> Generator[simpy.Event, Any, None]:
         """Dispatch the stages of one program, in order; its place in it is kept while others dispatch theirs."""
         for index, stage in part:
-            for read in stage.reads:
-                yield from (event for event in self.made.get(read.tensor, ()) if not event.processed)
+            awaited = [event for read in stage.reads for event in self.made.get(read.tensor, ()) if not event.triggered]
+            if awaited:
+                front.flush()  # others may wait for what this program has yet to store
+                yield simpy.AllOf(self.env, awaited)
             self.front, self.record = front, None
             front.begin(index, stage)
             yield from self._taking_turns(front, stage)

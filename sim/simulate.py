@@ -18,6 +18,7 @@ from sim.hardware.sustained import estimate
 from sim.layers import Lowered, lower
 from sim.mapper import Trials
 from sim.notes import notes
+from sim.offload.network import run_shared
 from sim.pim.device import is_device
 from sim.pim.network import run_network
 from sim.result import Result
@@ -78,6 +79,9 @@ def simulate(
     lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
+    if len(chip.families) > 1:
+        shared = Request(chip, graph, lowered, missing, dict(provenance), progress)
+        return replace(run_shared(shared, record), notes=tuple(remarks))
     family = family_of(chip)
     if family is not None and record:
         message = f"no timeline is recorded on '{chip.name}': a fabric's result has units and channels instead"

@@ -20,7 +20,7 @@ LAYERS = [
     "timeline hardware frontend engine programs layout bounds",
     "energy result nest area pim",
     "mapper accounting notes family fabric stages",
-    "families simulate generation",
+    "families offload simulate generation",
     "alone",
     "animation importers plot report rtl validate sweep",
     "cli commands __main__ __init__",

@@ -116,14 +116,6 @@ class Arch(Strict):
         return self
 
     @model_validator(mode="after")
-    def _fabric_is_alone(self) -> Arch:
-        others = [("units", name) for name, unit in self.units.items() if not isinstance(unit, Fabric)]
-        if self.fabric and others:
-            message = "a fabric does all the work and has its own memory; remove the other units and the buffers"
-            raise Clash(message, *others)
-        return self
-
-    @model_validator(mode="after")
     def _fabric_reaches_memory(self) -> Arch:
         if self.families == {"fabric"} and self.buffers:
             raise Clash("a fabric has its own memory; remove the buffers", ("buffers",))

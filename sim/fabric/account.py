@@ -92,7 +92,7 @@ class Account:
         leaking = {ON_CHIP: blocks * self.leakage} if self.leakage is not None and self.chip.bounded else {}
         spent = energy.account(counts, self.costs, leaking, seconds)
         macs = sum(layer.macs for layer in layers)
-        used, slots = (sum(self._slots(run, stage, fold)[i] for run in self.runs for stage, fold in _pairs(run))
+        used, slots = (sum(self.slots(stage, fold)[i] for run in self.runs for stage, fold in _pairs(run))
                        for i in (0, 1))  # fmt: skip
         return Result(
             arch=self.chip.name, workload=self.request.graph.name, clock_hz=self.chip.clock, cycles=cycles,
@@ -112,12 +112,13 @@ class Account:
         wide = [sum(fold.macs for stage, fold in _pairs(run) if stage.products) for run in self.runs]
         return max(*wide, 1)
 
-    def _slots(self, run: PartRun, stage: Stage, fold: Fold) -> tuple[int, int]:
+    def slots(self, stage: Stage, fold: Fold) -> tuple[int, int]:
+        """Return the multiplier cycles of an image that work on products, and all of them."""
         return (stage.macs, fold.cycles * fold.macs) if stage.products else (0, 0)
 
     def _layer(self, index: int, run: PartRun, stage: Stage, fold: Fold) -> tuple[Layer, Counts]:
         causes, start, end = self._causes(run, stage.name)
-        counts, traffic = self._actions(stage), self._traffic(index, run, stage, fold)
+        counts, traffic = self.actions(stage), self._traffic(index, run, stage, fold)
         for memory, ways in traffic.items():
             for way, operands in ways.items():
                 bits = 8 * sum(operands.values())
@@ -125,7 +126,7 @@ class Account:
                     counts[memory, way] = bits if memory == PORT else bits / BLOCK_BITS
         spent = energy.account(counts, self.costs, {}, 0.0)
         macs = sum(kernel.macs for kernel in stage.task.kernels if isinstance(kernel, Contraction))
-        used, slots = self._slots(run, stage, fold)
+        used, slots = self.slots(stage, fold)
         layer = Layer(
             name=stage.name, op=stage.task.op, unit=stage.name, start=self.begins[index] + start, cycles=end - start,
             macs=macs, utilization=macs / (fold.macs * (end - start)) if macs else 0.0,
@@ -183,7 +184,7 @@ class Account:
                     "stall_cycles": full + empty, "full_cycles": full, "empty_cycles": empty,
                 }  # fmt: skip
 
-    def _actions(self, stage: Stage) -> Counts:
+    def actions(self, stage: Stage) -> Counts:
         """Return the products and lane operations of a stage over all images."""
         counts: Counts = {}
         if stage.products:
@@ -215,16 +216,21 @@ class Account:
                 add(PORT, way, operand, made.firings * run.wiring.word)
         if self.loads[index] and not fold.streamed:
             add(PORT, "read", "weight", stage.matrix * self.chip.bits("weight") / 8)
+        for way, operand, count in self.on_chip(stage, fold):
+            add(ON_CHIP, way, operand, count)
+        return moved
+
+    def on_chip(self, stage: Stage, fold: Fold) -> Iterator[tuple[str, str, int]]:
+        """Yield the bytes that memory blocks read and write for a stage: (way, operand, bytes), over all images."""
         if not self.chip.bounded:
-            return moved
-        if not fold.streamed:
-            add(ON_CHIP, "read", "weight", self.images * stage.vectors * stage.matrix * self.chip.bits("weight") / 8)
+            return
         inputs = sum(source.tokens * source.width for source in stage.sources) * self.images
         passes = [p.rows * p.depth * p.groups * ceil(p.columns / fold.pe) for p in stage.products]
         read = sum(passes) * self.images if stage.products else inputs
-        add(ON_CHIP, "write", "input", inputs * self.chip.bits("input") / 8)
-        add(ON_CHIP, "read", "input", read * self.chip.bits("input") / 8)
-        return moved
+        weights = 0 if fold.streamed else self.images * stage.vectors * stage.matrix
+        yield "read", "weight", ceil(weights * self.chip.bits("weight") / 8)
+        yield "write", "input", ceil(inputs * self.chip.bits("input") / 8)
+        yield "read", "input", ceil(read * self.chip.bits("input") / 8)
 
     def _buffers(self, blocks: int) -> dict[str, dict[str, int]]:
         if not self.chip.bounded or self.fabric.bram18 is None:
