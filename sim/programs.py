@@ -76,7 +76,7 @@ class Programs(Engine):
             channels.append(made)
             units[name] = made
         for name, offload in self.offloads.items():
-            banks = offload.kind == "banks"
+            banks = offload.kind == "pim"
             units[name] = BankUnit(self.env, name, self, bus, channels) if banks else BlockUnit(self.env, name, self)
         return units
 

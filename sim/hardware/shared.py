@@ -91,7 +91,7 @@ class BlockUnit(Mover):
 class BankUnit(BlockUnit):
     """Multipliers in the banks of the memory: while they work, nobody else reaches it."""
 
-    kind = "banks"
+    kind = "pim"
 
     def __init__(
         self, env: simpy.Environment, name: str, engine: Watcher, bus: simpy.Resource,

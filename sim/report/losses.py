@@ -27,7 +27,7 @@ LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Loss:
-    """The cycles of a layer beyond its compute bound (MACs / peak MACs a cycle), and the share of each reason."""
+    """The cycles of a layer beyond its compute bound (MACs / peak MACs a cycle of its unit), and the share of each reason."""
 
     layer: Layer
     cycles: int
@@ -54,13 +54,12 @@ def peak_bandwidth(result: Result) -> float:
 
 def worst(result: Result, count: int = 3) -> list[Loss]:
     """Return the layers that lose the most cycles, the worst first."""
-    peak = peak_macs(result)
-    losses = [_loss(layer, peak) for layer in result.layers]
+    losses = [_loss(layer) for layer in result.layers]
     return sorted((loss for loss in losses if loss.cycles > 0), key=lambda loss: -loss.cycles)[:count]
 
 
-def _loss(layer: Layer, peak: int) -> Loss:
-    bound = ceil(layer.macs / peak) if peak else 0
+def _loss(layer: Layer) -> Loss:
+    bound = ceil(round(layer.utilization * layer.cycles, 6))  # MACs / peak of its unit, as utilization is defined
     lost = layer.cycles - bound
     parts = {cause: cycles for cause, cycles in layer.causes.items() if cause != "compute"}
     parts["compute" if layer.macs else "lanes"] = max(0, layer.causes.get("compute", 0) - bound)
