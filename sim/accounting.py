@@ -143,7 +143,10 @@ class Book:
 
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
         kinds = {name: unit.kind for name, unit in self.chip.units.items()} | {"link": "link"}
-        return {n: {"kind": kinds.get(n, "channel"), "cycles": ledger.by_cause()} for n, ledger in timeline.ledgers.items()}
+        return {
+            name: {"kind": kinds.get(name, "channel"), "cycles": ledger.by_cause()}
+            for name, ledger in timeline.ledgers.items()
+        }
 
     def _dram_energy(self, counts: Counts) -> float:
         return fsum(count * self.costs[key].pj for key, count in counts.items() if key[0] == "dram")

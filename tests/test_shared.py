@@ -65,7 +65,8 @@ def test_layers_run_where_a_rule_sends_them(tmp_path: Path) -> None:
     found = {layer.name: layer.unit for layer in run(shared(), network(tmp_path, two())).layers}
     assert found == {"f": "fabric", "a": "array"}
     rules = [{"unit": "fabric", "rows": 4}, {"unit": "fabric", "operators": "softmax"}]
-    graph = network(tmp_path, "inputs: {x: [4, 8], y: [5, 8]}\nlayers:\n  - {name: few, op: linear, in: x, features: 8}\n"
+    graph = network(tmp_path, "inputs: {x: [4, 8], y: [5, 8]}\nlayers:\n"
+                    "  - {name: few, op: linear, in: x, features: 8}\n"
                     "  - {name: s, op: softmax}\n  - {name: many, op: linear, in: y, features: 8}\n"
                     "  - {name: g, op: gelu, in: x}\n")  # fmt: skip
     found = {layer.name: layer.unit for layer in run(shared(assign=rules), graph).layers}

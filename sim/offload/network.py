@@ -10,7 +10,7 @@ from sim.arch import Arch
 from sim.family import Request
 from sim.frontend import Read, Stage
 from sim.hardware.sustained import estimate
-from sim.layers import Lowered, Task
+from sim.layers import Task
 from sim.offload.account import SharedBook
 from sim.offload.fabric import FabricJobs
 from sim.offload.job import Job, view_of

@@ -27,7 +27,7 @@ LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Loss:
-    """The cycles of a layer beyond its compute bound (MACs / peak MACs a cycle of its unit), and the share of each reason."""
+    """The cycles of a layer beyond its compute bound (MACs / its unit's peak a cycle), and the share of each reason."""
 
     layer: Layer
     cycles: int
