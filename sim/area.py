@@ -89,8 +89,8 @@ def load(name: str = TABLE) -> AreaTable:
 
 
 def area_of(arch: Arch) -> float | None:
-    """Return the area of a chip in mm2; None where buffers have no limit, and so no area, and for a fabric."""
-    return chip_area(arch).total_mm2 if arch.bounded and not arch.fabric else None
+    """Return the area of a chip in mm2; None where buffers have no limit, and so no area, and for fabrics and banks."""
+    return chip_area(arch).total_mm2 if arch.bounded and not arch.fabric and not arch.pim else None
 
 
 def chip_area(arch: Arch) -> Area:

@@ -23,7 +23,7 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     ConfigError where a pattern that matches no layer was set by one of the `overrides`.
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
-            *_groups(chip, lowered), *_unmapped(chip)]  # fmt: skip
+            *_groups(chip, lowered), *_unmapped(chip), *_on_banks(chip)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -112,6 +112,12 @@ def _unmapped(chip: Arch) -> Iterator[Note]:
     if chip.fabric is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
         given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
         yield _note("a fabric has a stage for each layer, and nothing to map", given)
+
+
+def _on_banks(chip: Arch) -> Iterator[Note]:
+    if chip.pim is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
+        given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
+        yield _note("matrices lie in the banks, where order says how they are multiplied", given)
 
 
 def _is_alone(chip: Arch, task: Task) -> bool:

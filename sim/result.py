@@ -92,6 +92,8 @@ class Result:
     """FIFOs of a streaming fabric: depth and bits of a token, tokens, peak occupancy, stall cycles by end."""
     fabric: dict[str, Any] = field(default_factory=dict)
     """Pattern, blocks, and bottleneck of each part of a streaming fabric."""
+    pim: dict[str, Any] = field(default_factory=dict)
+    """Of banks that multiply: what their programs are for, time between them, the baseline, figures by token."""
     schema: str = SCHEMA
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
     """Who did what when, where the run recorded it; not part of the JSON."""

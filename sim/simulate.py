@@ -19,8 +19,6 @@ from sim.layers import Lowered, lower
 from sim.mapper import Trials
 from sim.notes import notes
 from sim.offload.network import run_shared
-from sim.pim.device import is_device
-from sim.pim.network import run_network
 from sim.result import Result
 from sim.stages import Progress, Stages
 from sim.yamlfile import Document
@@ -37,7 +35,7 @@ def run(
     record: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Return what `network` costs on `arch`, a chip or a PIM device.
+    """Return what `network` costs on `arch`.
 
     `overrides` sets keys of either by dotted path, `layers` picks layers by shell pattern, `strict` makes
     what the cycles leave out an error (what only the energy leaves out stays in `not_modelled`),
@@ -45,10 +43,6 @@ def run(
     who did what when in `Result.timeline`. Raises ConfigError, MappingError or CapacityError, in the
     user's words.
     """
-    if isinstance(arch, str) and is_device(arch):
-        if record:
-            raise ConfigError(Problem(f"a run on the PIM device {arch} records no timeline", "--trace"))
-        return run_network(arch, network, overrides or {}, layers, strict)
     chip, graph, digests = open_both(arch, network, overrides or {})
     provenance = digests | {"overrides": dict(overrides or {})}
     return simulate(
@@ -84,7 +78,7 @@ def simulate(
         return replace(run_shared(shared, record), notes=tuple(remarks))
     family = family_of(chip)
     if family is not None and record:
-        message = f"no timeline is recorded on '{chip.name}': a fabric's result has units and channels instead"
+        message = f"no timeline is recorded on '{chip.name}': its result has the time of every unit instead"
         raise ConfigError(Problem(message))
     if family is not None:
         found = family(Request(chip, graph, lowered, missing, dict(provenance), progress))

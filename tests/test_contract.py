@@ -20,7 +20,7 @@ from sim.timeline import CAUSES
 from sim.workload import open_workload
 
 OPERANDS = ("weight", "input", "output", "kv", "index", "routing")
-CHIPS = [name for name in library.names("arch") if arch_module.load(name).fabric is None]
+CHIPS = [n for n in library.names("arch") if not (arch_module.load(n).fabric or arch_module.load(n).pim)]
 NARROW = {
     "context": 24, "depth": 2, "hidden": 64, "heads": 4, "kv_heads": 2, "head_dim": 16, "ffn": 96, "vocab": 80,
     "experts": 4, "top_k": 2, "expert_ffn": 32, "shared_ffn": 32, "q_rank": 24, "kv_rank": 16, "nope": 16, "rope": 8,

@@ -9,6 +9,7 @@ from sim.arch.buffer import Buffer
 from sim.arch.chip import Arch, Link, Precision, channel
 from sim.arch.choices import MappingChoice, MappingChoices, PassChoice, Tile
 from sim.arch.loading import build, load, read_arch
+from sim.arch.memories.banks import Banks
 from sim.arch.memories.dram import Dram
 from sim.arch.memories.ideal import Ideal
 from sim.arch.memories.simple import Simple
@@ -16,13 +17,15 @@ from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.overrides import keys, override, resolve
 from sim.arch.quantities import OPERANDS, Operand
 from sim.arch.unit import UNITS, Unit
+from sim.arch.units.companion import Companion
 from sim.arch.units.fabric import Fabric
+from sim.arch.units.pim import Pim
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 
 __all__ = [
-    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Buffer", "Channel", "Dram", "Fabric", "Ideal", "Link",
-    "MappingChoice", "MappingChoices", "Memory", "Operand", "PassChoice", "Precision", "Simple", "Systolic",
-    "Tile", "Unit", "Vector",
+    "MEMORIES", "OPERANDS", "UNITS", "Arch", "Banks", "Buffer", "Channel", "Companion", "Dram", "Fabric", "Ideal",
+    "Link", "MappingChoice", "MappingChoices", "Memory", "Operand", "PassChoice", "Pim", "Precision", "Simple",
+    "Systolic", "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

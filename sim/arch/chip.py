@@ -13,7 +13,9 @@ from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import OPERANDS, Format, Hertz, Rate
 from sim.arch.unit import UNITS, Unit
+from sim.arch.units.companion import Companion
 from sim.arch.units.fabric import Fabric
+from sim.arch.units.pim import Pim
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
 from sim.errors import ConfigError, Problem, unknown
@@ -132,6 +134,35 @@ class Arch(Strict):
         return self
 
     @model_validator(mode="after")
+    def _pim_is_the_memory(self) -> Arch:
+        others = [("units", name) for name, unit in self.units.items() if not isinstance(unit, Pim | Companion)]
+        if self.pim is None:
+            if self.companion or self.memory.kind == "banks":
+                about = ("memory",) if self.memory.kind == "banks" else ("units", self.unit_name(Companion))
+                raise Clash("needs a unit of kind pim, whose banks it belongs to", about)
+            return self
+        if others:
+            raise Clash("banks that multiply have a companion beside them and no other unit; remove it", *others)
+        if self.memory.kind not in ("banks", "ideal"):
+            raise Clash("the banks of a PIM device are the memory; write memory: banks", ("memory",))
+        clock = round(self.pim.open().clock_hertz)
+        if clock != self.clock:
+            told = f"{self.clock} Hz is not the clock of the banks, {clock} Hz; times count in theirs"
+            raise Clash(told, ("clock",), ("units", self.unit_name(Pim), "device"))
+        return self
+
+    @model_validator(mode="after")
+    def _banks_multiply(self) -> Arch:
+        if self.pim is not None:
+            device = self.pim.open()
+            for operand in ("weight", "input", "kv"):
+                if self.format_of(operand) != device.spec.number_format:
+                    told = f"the banks of {device.name} multiply {device.spec.number_format}, not "
+                    message = f"{told}{self.format_of(operand)}; they can multiply: {', '.join(device.spec.formats)}"
+                    raise Clash(message, ("precision", operand))
+        return self
+
+    @model_validator(mode="after")
     def _arrays_are_linked(self) -> Arch:
         for name, unit in self.units.items():
             if isinstance(unit, Systolic) and unit.count > 1 and self.link is None:
@@ -195,6 +226,16 @@ class Arch(Strict):
     def fabric(self) -> Fabric | None:
         """The streaming fabric, where there is one; it holds operands in its own memory blocks."""
         return next((u for u in self.units.values() if isinstance(u, Fabric)), None)
+
+    @property
+    def pim(self) -> Pim | None:
+        """The banks that multiply, where there are any."""
+        return next((u for u in self.units.values() if isinstance(u, Pim)), None)
+
+    @property
+    def companion(self) -> Companion | None:
+        """The companion of the banks, where there is one."""
+        return next((u for u in self.units.values() if isinstance(u, Companion)), None)
 
     @property
     def bounded(self) -> bool:

@@ -61,6 +61,8 @@ def _paths(document: Document) -> set[tuple[str, ...]]:
     """Return every key path that the chip has, defaults spelled out."""
     arch, _ = check(Arch, document)
     data = arch.model_dump() if arch is not None else document.data
+    if arch is not None and arch.pim is not None:
+        data = {key: value for key, value in data.items() if key != "mapping"}  # there is nothing to map
     return set(_walk(data, ()))
 
 

@@ -19,7 +19,6 @@ from sim.commands._options import add_set, overrides, width
 from sim.commands._progress import Bar
 from sim.errors import ConfigError, Problem
 from sim.family import family_of
-from sim.pim.device import is_device
 from sim.report.nest import nest_text
 from sim.report.page import to_page
 from sim.report.summary import summarize
@@ -60,7 +59,9 @@ def execute(options: Namespace) -> int:
     for one, other in combinations([name for name, target in targets.items() if target is not None], 2):
         if targets[one] == targets[other]:
             raise ConfigError(Problem(f"{one} and {other} cannot both go to '{targets[one]}'"))
-    chip = _chip(options) if options.report is not None else None
+    chip = None
+    if options.report is not None:
+        chip = open_both(options.arch, options.workload, overrides(options.settings))[0]
     record = options.trace is not None or (chip is not None and family_of(chip) is None)
     with Bar() as bar:
         result = run(
@@ -85,13 +86,6 @@ def _deliver(result: Result, chip: Arch | None, options: Namespace) -> None:
         sys.stdout.write(summarize(result, width()))
         if options.nest:
             sys.stdout.write("".join(f"\n{nest_text(layer, width())}" for layer in result.layers))
-
-
-def _chip(options: Namespace) -> Arch | None:
-    """Return the chip of a run; None for a PIM device, which is no chip of units and buffers."""
-    if is_device(options.arch):
-        return None
-    return open_both(options.arch, options.workload, overrides(options.settings))[0]
 
 
 def _command(options: Namespace) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import prod
@@ -18,7 +18,7 @@ from sim.extends import read_extended
 from sim.formats import PLAIN
 from sim.pim.checks import problems
 from sim.pim.schema import Command, Role, Specification
-from sim.yamlfile import Document, Path_, check, dotted, in_order, read
+from sim.yamlfile import Document, Path_, check, dotted, in_order
 
 ROOMS = ("timing", "organization")
 """Keys whose own keys may be set without naming them."""
@@ -30,6 +30,8 @@ class Device:
 
     spec: Specification
     digest: str = ""
+    known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What pieces of work took: see `cost`."""
 
     @property
     def name(self) -> str:
@@ -45,6 +47,16 @@ class Device:
     def banks(self) -> int:
         """Banks of one channel."""
         return prod(self.spec.organization[level] for level in self.spec.levels[1:])
+
+    @cached_property
+    def units(self) -> int:
+        """Units of multipliers of one channel."""
+        return self.banks // self.spec.banks_per_unit
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows that a unit reaches: those of its banks behind each other."""
+        return self.spec.organization["Row"] * self.spec.banks_per_unit
 
     @cached_property
     def lanes(self) -> int:
@@ -69,14 +81,30 @@ class Device:
     @cached_property
     def interval(self) -> int:
         """Clocks from one multiply command to the next: the longest gap between two."""
-        name = self.command("multiply")
-        gaps = [each.latency for each in self.spec.constraints.values()
-                if name in each.preceding and name in each.following]  # fmt: skip
+        return self.gap("multiply", "multiply")
+
+    @cached_property
+    def beat(self) -> int:
+        """Clocks from a burst over the pins to the next, banks of different groups taking turns."""
+        name = self.maybe("read") or self.command("read_registers")
+        return self._between(name, name, ["Channel"])
+
+    def gap(self, before: Role, after: Role) -> int:
+        """Return the clocks from a command that does something to one that does something else: the longest gap."""
+        return self._between(self.command(before), self.command(after), self.spec.levels)
+
+    def _between(self, before: str, after: str, levels: Sequence[str]) -> int:
+        gaps = [each.latency for each in self.spec.constraints.values() if each.level in levels
+                and each.window == 1 and before in each.preceding and after in each.following]  # fmt: skip
         return max([1, *(clocks(latency, self.spec.timing) for latency in gaps)])
 
     def command(self, does: Role) -> str:
         """Return the name of the command that does something."""
         return next(name for name, each in self.spec.commands.items() if each.does == does)
+
+    def maybe(self, does: Role) -> str | None:
+        """Return the name of the command that does something, where there is one."""
+        return next((name for name, each in self.spec.commands.items() if each.does == does), None)
 
     def operation(self, does: Role) -> str:
         """Return the name of the operation of programs that does something."""
@@ -114,17 +142,6 @@ def build(document: Document) -> Device:
     if spec is None or found:
         raise ConfigError(*in_order(found))
     return Device(spec, document.digest())
-
-
-def is_device(name: str) -> bool:
-    """Return whether `name` is a PIM device: one of the library, or a file that describes or extends one."""
-    if not name.endswith((".yaml", ".yml")) and "/" not in name:
-        chips, devices = library.names("arch"), library.names("pim")
-        if name not in chips and nearest(name, [*chips, *devices]) in devices:
-            return True  # if misspelt, the device is missed in so many words
-        return name in devices
-    data = read(library.find("pim", name)).data
-    return "operations" in data or data.get("extends") in library.names("pim")
 
 
 def _path(document: Document, key: str) -> Path_:

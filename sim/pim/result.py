@@ -15,8 +15,8 @@ SCHEMA = "tiletick.pim/1"
 class PimResult:
     """A run of a program; cycles in clocks of the device, to the answer to the marker behind the last operation.
 
-    `commands` counts each command over all channels; `clocks` lays every clock of a channel to a cause, and adds up
-    to `cycles`. `notes` tell what is strange in the program.
+    `commands` counts each command over all channels; `clocks` lays every clock of a channel (the one that ends last)
+    to a cause, and adds up to `cycles`. `notes` tell what is strange in the program.
     """
 
     device: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from sim.errors import ConfigError, Problem
 from sim.pim.channel import CAUSES, Channel
 from sim.pim.device import Device, load
-from sim.pim.program import read_program, unwritten
+from sim.pim.program import read_program, split, unwritten
 from sim.pim.result import PimResult
+from sim.pim.schema import SINGLE
 
 
 def run(
@@ -23,22 +25,30 @@ def run(
     """
     made = load(device, overrides)
     operations = read_program(program, made)
-    early = unwritten(operations, made)
+    apart = split(operations, made.spec.channels)
+    early = sorted({line for each, _ in apart for line in unwritten(each, made)})
     notes = tuple(f"{program}:{line}: multiplies by more of the global buffer than was written" for line in early[:1])
     if strict and early:
         told = "multiplies by more of the global buffer than was written; put a {} of that size before it"
         write = made.operation("write_buffer")
         raise ConfigError(*(Problem(told.format(write), str(program), line) for line in early))
-    channel = Channel(made)
-    cycles = channel.run(operations)
+    done = [(Channel(made), each, count) for each, count in apart]
+    cycles = max(channel.run(each) for channel, each, _ in done)
+    last = next(channel for channel, _, _ in done if channel.end == cycles)
+    counts = sum((commands(channel, count) for channel, _, count in done), Counter[str]())
     return PimResult(
         made.name, made.spec.description, made.spec.validated, made.spec.channels, made.clock_hertz, cycles,
-        cycles / made.clock_hertz, len(operations), commands(channel), {each: channel.clocks[each] for each in CAUSES},
-        notes, dict(overrides or {}),
+        cycles / made.clock_hertz, len(operations), told_counts(made, counts),
+        {each: last.clocks[each] for each in CAUSES}, notes, dict(overrides or {}),
     )  # fmt: skip
 
 
-def commands(channel: Channel) -> dict[str, int]:
-    """Return how often each command was issued, over all channels that work as this one does."""
-    device: Device = channel.device
-    return {name: channel.counts[name] * device.spec.channels for name in device.spec.commands}
+def commands(channel: Channel, count: int) -> Counter[str]:
+    """Return how often each command was issued, over `count` channels that work as this one does."""
+    return Counter({name: issued * count for name, issued in channel.counts.items()})
+
+
+def told_counts(device: Device, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the commands as results show them: all that go to all banks, and those to one bank that were issued."""
+    return {name: counts.get(name, 0) for name, each in device.spec.commands.items()
+            if counts.get(name, 0) or each.does not in SINGLE}  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import ConfigError, Problem, unknown
-from sim.pim.gemv import Layout, program
+from sim.pim.gemv import Layout, Step, steps
 
 Values = NDArray[np.float32]
 
@@ -28,14 +28,15 @@ def rounded(values: NDArray[np.floating], number_format: str) -> Values:
 
 
 def store(layout: Layout, matrix: Values) -> Values:
-    """Return the rows of all banks, (channel, bank, row, element), with `matrix` (outputs, inputs) in them."""
+    """Return the rows of all units, (channel, unit, row, element), with `matrix` (outputs, inputs) in them."""
     device = layout.device
-    memory = np.zeros((device.spec.channels, device.banks, layout.rows, device.row_bytes // device.element), np.float32)
+    memory = np.zeros((device.spec.channels, device.units, layout.rows, device.row_bytes // device.element), np.float32)
     for output in range(layout.outputs):
-        channel, bank, group = layout.bank(output)
+        channel, unit, group, accumulator = layout.place(output)
         for part, size in enumerate(layout.parts):
-            start = part * layout.length
-            memory[channel, bank, layout.row(group, part), :size] = matrix[output, start : start + size]
+            start, at = part * layout.length, layout.column(part, accumulator) * device.lanes
+            row = layout.row(group, part, accumulator)
+            memory[channel, unit, row, at : at + size] = matrix[output, start : start + size]
     return memory
 
 
@@ -44,26 +45,36 @@ def multiply(layout: Layout, matrix: Values, vector: Values) -> Values:
 
     matrix (outputs, inputs) and vector (inputs,) are rounded to the device's format first.
     """
-    device, form = layout.device, layout.device.spec.number_format
-    memory = store(layout, rounded(matrix, form))
-    inputs = np.zeros(len(layout.parts) * layout.length, np.float32)
-    inputs[: layout.inputs] = rounded(vector, form)
-    totals = np.zeros((layout.groups, device.spec.channels, device.banks), np.float32)
-    registers = np.zeros(totals.shape[1:], np.float32)
-    buffer = np.zeros(layout.length, np.float32)
-    writes = reads = 0
-    for each in program(layout):
-        does = device.does(each.op).does
+    form = layout.device.spec.number_format
+    machine = _Machine(layout, store(layout, rounded(matrix, form)), rounded(vector, form))
+    for step in steps(layout):
+        machine.carry_out(step)
+    return rounded(machine.totals.reshape(-1)[: layout.outputs], form)
+
+
+class _Machine:
+    """The global buffers, the registers, and what was read from them."""
+
+    def __init__(self, layout: Layout, memory: Values, vector: Values) -> None:
+        self.layout, self.memory, self.device = layout, memory, layout.device
+        self.inputs = np.zeros(len(layout.parts) * layout.length, np.float32)
+        self.inputs[: layout.inputs] = vector
+        units = (self.device.spec.channels, self.device.units, self.device.spec.accumulators)
+        self.totals = np.zeros((layout.groups, *units), np.float32)
+        self.registers = np.zeros(units, np.float32)
+        self.buffer = np.zeros(layout.length, np.float32)
+
+    def carry_out(self, step: Step) -> None:
+        does = self.device.does(step.operation.op).does
         if does == "write_buffer":
-            start = writes % len(layout.parts) * layout.length
-            buffer = inputs[start : start + layout.length]
-            writes += 1
+            self.buffer = self.inputs[step.part * self.layout.length :][: self.layout.length]
         elif does == "write_registers":
-            registers = np.zeros_like(registers)
+            self.registers[:] = 0
         elif does == "multiply":
-            stop = each.size * device.lanes
-            registers = registers + memory[:, :, each.row, :stop] @ buffer[:stop]
+            size = step.operation.size * self.device.lanes
+            start = self.layout.column(step.part, step.accumulator) * self.device.lanes
+            row = self.memory[:, :, step.operation.row, start : start + size]
+            self.registers[:, :, step.accumulator] += row @ self.buffer[:size]
         else:
-            totals[reads % layout.groups] += registers
-            reads += 1
-    return rounded(totals.reshape(-1)[: layout.outputs], form)
+            self.totals[step.group] += self.registers
+            self.registers[:] = 0

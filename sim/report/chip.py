@@ -37,6 +37,14 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
         packed = Formats.of(chip, chip.fabric).packed
         peak = show_si(2 * packed * chip.fabric.dsp * chip.clock, "OPS")
         found.append(("peak", f"{packed * chip.fabric.dsp:,} MACs/cycle = {peak}, {packed} a multiplier block"))
+    if chip.pim is not None:
+        device = chip.pim.open()
+        lanes = device.lanes * device.units * device.spec.channels
+        peak = show_si(2 * lanes * chip.clock / device.interval, "OPS")
+        pins = show_si(device.spec.burst * device.spec.channels * chip.clock / device.beat, "B/s")
+        found.append(("peak", f"{lanes:,} MACs each {device.interval} cycles = {peak}, two operations a MAC"))
+        found.append(("pins", f"{pins} out of {show_bytes(device.capacity)} in the banks"))
+        return found
     if vector is not None:
         found.append(("vector", f"{show_si(vector.lanes * chip.clock, 'OPS')}: {vector.lanes:,} lanes"))
     if chip.buffers and chip.bounded:

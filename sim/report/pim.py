@@ -8,12 +8,14 @@ from sim.dram.schema import clocks as in_clocks
 from sim.pim.device import Device
 from sim.pim.result import PimResult
 from sim.report.table import Column, pairs, table, wrap
+from sim.result import Result
 from sim.units import show_bytes, show_si
 
 _CAUSES = {
     "multiply": "multiplying", "row_switch": "opening rows", "mode_switch": "switching between banks and registers",
     "write_buffer": "writing the global buffer", "write_registers": "writing registers",
     "read_registers": "reading registers", "refresh": "refresh", "end": "until the last is done",
+    "read": "reading over the pins", "write": "writing over the pins", "wait": "waiting for the companion",
 }  # fmt: skip
 
 
@@ -39,6 +41,35 @@ def spent(clocks: Mapping[str, int]) -> str:
     """Return the share of each cause in the clocks of a channel, those without any left out."""
     total = sum(clocks.values())
     return ", ".join(f"{part / total:.1%} {_CAUSES[cause]}" for cause, part in clocks.items() if part)
+
+
+_WORK = {
+    "weights": "products with weights", "attention": "products with keys, values and other activations",
+    "cache": "writing these into the banks", "moves": "tables, parameters and what the SRAM does not hold",
+}
+
+
+def in_memory(result: Result, width: int) -> str:
+    """Return the section on banks that multiply: what programs are for, what lies between, and the baseline."""
+    found = result.pim
+    rows = next(iter(result.dram.values()))
+    base = found["baseline"]
+    told = [f"{cycles / result.cycles:.1%} {_WORK[what]}" for what, cycles in found["programs"].items() if cycles]
+    names = {"waiting": "waiting for the companion", "closing_rows": "closing rows", "refresh": "refresh"}
+    told += [f"{n / result.cycles:.1%} {names[what]} between them" for what, n in found["between"].items() if n]
+    streamed = f"{base['cycles']:,} cycles = {show_si(base['seconds'], 's')} for {show_bytes(base['bytes'])}"
+    lines = [
+        ("banks", ", ".join(told)), ("row hits", f"{rows['row_hit_rate']:.1%} of accesses to the banks"),
+        ("companion", f"busy {found['companion'] / result.cycles:.1%} of the time"),
+        ("baseline", f"{streamed} over the pins of this memory to an array that is never the limit: "
+                     f"{base['speedup']:.3g} times as long"),
+    ]  # fmt: skip
+    if found["padded_outputs"]:
+        lines.append(("padding", f"{found['padded_outputs']:,} outputs that nobody asked for are computed too"))
+    if "tokens" in found:
+        rate, spent = found["tokens_per_second"], show_si(found["energy_pj_per_token"] * 1e-12, "J")
+        lines.append(("tokens", f"{rate:,.1f} a second, {spent} each"))
+    return "In the banks:\n" + pairs(lines, width, "  ")
 
 
 def pim_text(device: Device, width: int) -> str:

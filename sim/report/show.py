@@ -24,7 +24,8 @@ def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: in
         raise ConfigError(Problem("show needs the name of a chip or a network (or --schema)"))
     kind = kind_of(name)
     if kind == "arch":
-        return chip_text(arch.load(name, overrides), width)
+        chip = arch.load(name, overrides)
+        return chip_text(chip, width) + ("\n" + pim_text(chip.pim.open(), width) if chip.pim else "")
     if kind == "energy":
         return figures(name, width)
     if kind == "dram":

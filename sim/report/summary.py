@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim.report.losses import peak_macs, worst
-from sim.report.pim import spent
+from sim.report.pim import in_memory, spent
 from sim.report.pipeline import pipeline
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Layer, Result, Traffic
@@ -16,7 +16,8 @@ CONVENTIONS = {
     "stream": "each unit from its first token to its last, tokens of whole positions, as in streaming graphs",
     "rtl": "an array's work from its first accepted input to its last valid output, both counted, as in RTL simulation",
     "scalesim": "folds as SCALE-Sim does: K + R + C - 2 cycles (os), 2R + C + T - 2 (ws, is), T the streamed length",
-    "pim": "each layer from its first command to the answer to the marker behind its last, as in aim_simulator",
+    "pim": "a program of the banks from its first command to the answer to the marker behind its last, as in "
+    "aim_simulator; sums of partial results behind the last read are waited for by what follows alone",
 }
 """What is counted of an array, by its `convention`."""
 
@@ -39,7 +40,8 @@ COLUMNS = (
 def summarize(result: Result, width: int = 120) -> str:
     """Return all that `run` prints, in lines of `width` characters where names allow it."""
     title = f"{result.workload} on {result.arch}\n"
-    sections = (_layers, _totals, pipeline if result.fabric else _worst, _missing, _notes)
+    last = pipeline if result.fabric else in_memory if result.pim else _worst
+    sections = (_layers, _totals, last, _missing, _notes)
     parts = [title, *(section(result, width) for section in sections)]
     return "\n".join(part for part in parts if part)
 

@@ -118,7 +118,7 @@ def _alike(sweep: Planned, rows: NDArray[np.int64], least: Costs) -> None:
     try:
         document, settings = sweep.subject.settings(sweep.space.targets(int(rows[0])))
         chip, total = build(document), sum(file.workloads.values())
-        if file.layers is not None or chip.fabric or (chip.bounded and not isinstance(chip.memory, Simple)):
+        if file.layers is not None or chip.fabric or chip.pim or (chip.bounded and not isinstance(chip.memory, Simple)):
             return
         for name, weight in file.workloads.items():
             lowered = lower(graph_of(name, json.dumps(tuple(sorted(settings.items())))), chip)

@@ -50,7 +50,8 @@ def _problem(model: type[BaseModel], document: Document, path: Path_, item: Any)
     location, kind, error = item["loc"], item["type"], item.get("ctx", {}).get("error")
     where = (*path, *_without_tags(location, document.data, path))
     if isinstance(error, Clash):
-        about = [(*where, *key) for key in error.keys]
+        owner = (*path, *_without_tags((*location, ""), document.data, path)[:-1])
+        about = [(*owner, *key) for key in error.keys]
         return document.problem(about[0], str(error), about)
     tag = (*(where if kind.startswith("union_tag") else where[:-1]), "kind")
     if kind == "union_tag_invalid" and tag in document.places:
