@@ -67,15 +67,16 @@ ONE_LINE = [
      "4: units.array.dataflow: unknown dataflow 'wss'; did you mean 'ws'? "
      "choose from: input_stationary, is, os, output_stationary, row_stationary, rs, weight_stationary, ws"),
     ("kind: systolic", "kind: sistolic",
-     "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? choose from: fabric, systolic, vector"),
+     "4: units.array.kind: unknown kind 'sistolic'; did you mean 'systolic'? "
+     "choose from: companion, fabric, pim, systolic, vector"),
     ("kind: systolic, ", "", "4: units.array: missing key 'kind'"),
     ("clock: 1 GHz\n", "", "1: clock: missing key 'clock'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "{kind: simple}", "7: memory.bandwidth: missing key 'bandwidth'"),
     ("{kind: simple, bandwidth: 8 GB/s}", "idela",
-     "7: memory: unknown memory 'idela'; did you mean 'ideal'? choose from: ddr4_2400r, ddr4_3200aa, ddr5_4800bn, "
-     "dram, gddr6_14000, hbm2_2000, hbm3_6400, ideal, lpddr4_3200, lpddr5_6400, simple"),
+     "7: memory: unknown memory 'idela'; did you mean 'ideal'? choose from: banks, ddr4_2400r, ddr4_3200aa, "
+     "ddr5_4800bn, dram, gddr6_14000, hbm2_2000, hbm3_6400, ideal, lpddr4_3200, lpddr5_6400, simple"),
     ("{kind: simple, bandwidth: 8 GB/s}", "lpddr5_640",
-     "7: memory: unknown memory 'lpddr5_640'; did you mean 'lpddr5_6400'? choose from: ddr4_2400r, ddr4_3200aa, "
+     "7: memory: unknown memory 'lpddr5_640'; did you mean 'lpddr5_6400'? choose from: banks, ddr4_2400r, ddr4_3200aa, "
      "ddr5_4800bn, dram, gddr6_14000, hbm2_2000, hbm3_6400, ideal, lpddr4_3200, lpddr5_6400, simple"),
     ("cols: 4", "weight_buffers: 3", "4: units.array.weight_buffers: unknown value '3'; choose from: 1, 2"),
     ("clock: 1 GHz", "clock: 1 GHz\nprecision: {weight: int9}",
@@ -296,7 +297,7 @@ BLAMED = [
     ({"buffers.dram": {"capacity": "1 KiB", "holds": ["weight"]}},
      "--set buffers.dram: 'dram' is taken; units and buffers need names of their own"),
     ({"memory.kind": "simpel"},
-     "--set memory.kind: unknown kind 'simpel'; did you mean 'simple'? choose from: dram, ideal, simple"),
+     "--set memory.kind: unknown kind 'simpel'; did you mean 'simple'? choose from: banks, dram, ideal, simple"),
     ({"memory.kind": "ideal"},
      "--set memory.kind: memory.bandwidth: unknown key 'bandwidth'; choose from: kind; "
      "to change the kind, set memory whole"),

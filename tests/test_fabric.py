@@ -173,7 +173,7 @@ def test_a_trace_of_a_fabric_is_refused():
     with pytest.raises(ConfigError) as caught:
         run("finn_zcu104", "gemm:4x4x4", record=True)
     assert str(caught.value) == (
-        "no timeline is recorded on 'finn_zcu104': a fabric's result has units and channels instead"
+        "no timeline is recorded on 'finn_zcu104': its result has the time of every unit instead"
     )
 
 
