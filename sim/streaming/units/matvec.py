@@ -20,9 +20,10 @@ class MatVec(UnitFile):
 
     The folding of FINN (Umuroglu et al., FPGA 2017): inputs / simd words of a vector make a pass, outputs / pe passes
     a vector. Words come in the first pass and stay in the replay buffer until the last one is done with them; each
-    pass ends with a word of `pe` outputs. The buffer holds one vector and adds to the depth of the input channel;
-    words of the next vector take the places that the last pass frees. With one pass there is no buffer. `weights`
-    names a channel that brings a word of weights for every firing; without it they are on chip.
+    pass ends with a word of `pe` outputs. A `shared` buffer holds one vector and adds to the depth of the input
+    channel; words of the next vector take the places that the last pass frees. A `private` one is a copy inside the
+    unit, as the HLS units of FINN have it: the channel holds no more than its own depth. With one pass there is no
+    buffer. `weights` names a channel that brings a word of weights for every firing; without it they are on chip.
     """
 
     kind: Literal["matvec"] = "matvec"
@@ -32,6 +33,7 @@ class MatVec(UnitFile):
     pe: int = Field(1, ge=1, description="outputs computed at once; an output token has as many")
     vectors: int = Field(1, ge=1, description="vectors in the whole run")
     interval: int = Field(1, ge=1, description="cycles from a firing to the next")
+    buffer: Literal["shared", "private"] = Field("shared", description="where the vector is kept for later passes")
     pop: str
     push: str
     weights: str | None = None
@@ -43,16 +45,17 @@ class MatVec(UnitFile):
                 raise ValueError(f"'{key}' {fold} does not divide {size}; choose from: {', '.join(_divisors(size))}")
         words, passes = self.inputs // self.simd, self.outputs // self.pe
         steps = tuple(phase for index in range(passes) for phase in self._pass(words, index == 0, index == passes - 1))
-        holds = {self.pop: words} if passes > 1 else {}
+        holds = {self.pop: words} if passes > 1 and self.buffer == "shared" else {}
         behaviour = Product(self, words)
         return Unit(name, self.kind, steps, self.vectors, self.latency, holds, behaviour=behaviour)
 
     def _pass(self, words: int, first: bool, last: bool) -> tuple[Phase, ...]:
         """Return the firings of a pass over the vector: `first` fills the buffer, `last` empties it."""
+        shared = self.buffer == "shared"
         pops = [self.weights] if self.weights else []
-        pops += [self.pop] if first and last else []
-        reads = [self.pop] if first and not last else []
-        frees = [self.pop] if last and not first else []
+        pops += [self.pop] if first and (last or not shared) else []
+        reads = [self.pop] if shared and first and not last else []
+        frees = [self.pop] if shared and last and not first else []
         head = Phase.of(words - 1, pops, reads=reads, frees=frees, interval=self.interval)
         tail = Phase.of(1, pops, [self.push], reads=reads, frees=frees, interval=self.interval)
         return (head, tail) if words > 1 else (tail,)
