@@ -20,7 +20,8 @@ def chain(sizes: list[tuple[int, int]], vectors: int, depth: int, buffer: str) -
     """Return matrix-vector units in a row: (words of a vector, passes) each, a word a cycle at most."""
     units = [
         MatVec.model_validate({
-            "inputs": words, "outputs": passes, "vectors": vectors, "buffer": buffer, "pop": f"c{i}", "push": f"c{i + 1}"
+            "inputs": words, "outputs": passes, "vectors": vectors, "buffer": buffer,
+            "pop": f"c{i}", "push": f"c{i + 1}",
         }).build(f"mv{i}")
         for i, (words, passes) in enumerate(sizes)
     ]  # fmt: skip

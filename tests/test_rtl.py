@@ -20,7 +20,7 @@ from sim.errors import ConfigError, TiletickError
 from sim.rtl import bench, machine
 from sim.rtl.check import check
 from sim.rtl.folds import wrap
-from sim.rtl.foreign import PROGRAMS, simulator
+from sim.rtl.foreign import OLDEST, PROGRAMS, installed, simulator, version
 from sim.simulate import run
 from tests.laws import law
 
@@ -33,10 +33,14 @@ MODES = [
     {"dataflow": "os", "drain": "overlap"},
     {"dataflow": "os", "drain": "stream"},
 ]
-needs_verilog = pytest.mark.skipif(
-    not any(map(shutil.which, PROGRAMS.values())) or importlib.util.find_spec("cocotb_tools") is None,
-    reason="no Verilog simulator with cocotb here",
-)
+HAS_COCOTB = importlib.util.find_spec("cocotb_tools") is not None
+SIMULATORS = [
+    pytest.param(name, marks=pytest.mark.skipif(
+        shutil.which(program) is None or version(name) < OLDEST[name] or not HAS_COCOTB,
+        reason=f"no {program} on the PATH that cocotb can drive, or no cocotb",
+    ))
+    for name, program in PROGRAMS.items()
+]  # fmt: skip
 
 
 @st.composite
@@ -200,22 +204,48 @@ def test_a_missing_simulator_or_file_is_told(tmp_path: Path, monkeypatch: pytest
         simulator(tmp_path / "mine.v", "array", "verilator")
 
 
-@needs_verilog
+def program(folder: Path, name: str, said: str) -> None:
+    """Put a program into a folder that says its version."""
+    (folder / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_simulator_that_cocotb_cannot_drive_is_told_or_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path, "verilator", "Verilator 5.006 2023-01-22 rev (Debian 5.006-3)")
+    with pytest.raises(TiletickError, match=r"too old for cocotb: verilator 5\.006 \(needs 5\.036\); install a newer"):
+        installed(None)
+    program(tmp_path, "iverilog", "Icarus Verilog version 10.3 (stable) (v10_3)")
+    with pytest.raises(TiletickError, match=r"iverilog 10\.3 \(needs 11\.0\), verilator 5\.006 \(needs 5"):
+        installed(None)
+    program(tmp_path, "verilator", "Verilator 5.036 2025-04-27 rev v5.036")
+    assert installed(None) == installed("verilator") == "verilator"
+    program(tmp_path, "iverilog", "Icarus Verilog version 11.0 (stable) ()")
+    assert installed(None) == "icarus"
+
+
+@pytest.mark.parametrize("simulator_name", SIMULATORS)
 @pytest.mark.parametrize("knobs", MODES, ids=lambda knobs: "-".join(map(str, knobs.values())))
-def test_exported_verilog_does_the_same_in_a_verilog_simulator(knobs: dict[str, Any], tmp_path: Path) -> None:
+def test_exported_verilog_does_the_same_in_a_verilog_simulator(
+    knobs: dict[str, Any], simulator_name: str, tmp_path: Path
+) -> None:
     file = tmp_path / "array.v"
     words = ["--set", "rows=3", "--set", "cols=4", *(w for k, v in knobs.items() for w in ("--set", f"{k}={v}"))]
+    theirs = ["--simulate", str(file), "--simulator", simulator_name, "--json", str(tmp_path / "b")]
     assert cli.main(["rtl", "array", "gemm:4x7x9", *words, "--verilog", str(file), "--json", str(tmp_path / "a")]) == 0
-    assert cli.main(["rtl", "array", "gemm:4x7x9", *words, "--simulate", str(file), "--json", str(tmp_path / "b")]) == 0
+    assert cli.main(["rtl", "array", "gemm:4x7x9", *words, *theirs]) == 0
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
 
 
-@needs_verilog
+@pytest.mark.parametrize("simulator_name", SIMULATORS)
 @pytest.mark.parametrize(("text", "message"), [
     ("module array(input clk, input rst); endmodule", r"has no port stream_valid, stream_last, stream_rows"),
     ("module array(input clk, input rst; endmodule", r"cannot run module 'array'; it says:"),
 ])  # fmt: skip
-def test_verilog_that_is_no_array_is_told(text: str, message: str, tmp_path: Path) -> None:
+def test_verilog_that_is_no_array_is_told(text: str, message: str, simulator_name: str, tmp_path: Path) -> None:
     (tmp_path / "mine.v").write_text(text + "\n")
+    theirs = simulator(tmp_path / "mine.v", "array", simulator_name)
     with pytest.raises(TiletickError, match=message):
-        check("array", "gemm:2x2x2", {"rows": 2, "cols": 2}, simulator=simulator(tmp_path / "mine.v", "array"))
+        check("array", "gemm:2x2x2", {"rows": 2, "cols": 2}, simulator=theirs)

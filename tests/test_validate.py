@@ -85,6 +85,17 @@ def test_a_file_maps_measurements_to_one_or_several_layers(tmp_path: Path, net: 
     assert "front = fc1 + fc-2" in tell(found, 100)
 
 
+def test_a_measurement_of_work_that_runs_with_another_layer_is_told(tmp_path: Path) -> None:
+    """A board times the activation apart; here it runs on the tiles of the layer before."""
+    (tmp_path / "net.yaml").write_text(NET + "  - {name: relu3, op: relu}\n")
+    result = run("tiny_4x4", str(tmp_path / "net.yaml"))
+    assert result.layers[-1].fused == ("relu3",)
+    found = compare(result, measurements(fc3=40.0, relu3=5.0, dma=9.0))
+    assert found.unmatched == ("relu3", "dma")
+    assert found.notes == ("relu3 runs on the tiles of fc3 here: the cycles predicted for that are of both",)
+    assert "relu3 runs on the tiles of fc3" in tell(found, 100)
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("layers: {fornt: fc1}", r"map\.yaml:1: layers\.fornt: unknown measurement 'fornt'; did you mean 'front'\?"),
     ("layers: {front: fc9}", r"map\.yaml:1: layers\.front: unknown layer 'fc9'; did you mean"),

@@ -68,7 +68,7 @@ def test_the_wrong_format_is_an_error_and_no_number(name: str, file: str, given:
     ("layer\tcycles\tbytes\na\t10\t\n", [("a", 10, None)]),
     ('layer,cycles,note\n"conv1, left",10,"x, y"\n', [("conv1, left", 10, None)]),
     ("layer,cycles,\na,10,\n", [("a", 10, None)]),
-    ("layer,measured_cycles\na,10.0\n", [("a", 10, None)]),
+    ("layer,measured_cycles\na,10.0\n", [("a", 10, None)]), ("layer,time_cycles\na,10\n", [("a", 10, None)]),
 ])  # fmt: skip
 def test_tables_of_cycles(text: str, rows: list[Any], given: Any) -> None:
     assert [(row.name, row.cycles, row.bytes) for row in given(text).rows] == rows
@@ -109,7 +109,8 @@ def test_columns_that_are_not_compared_are_named(given: Any) -> None:
     ("layer,cycles\na,5\na,6\n", r"m\.csv: layer 'a' stands in it more than once"),
     ("layer,cycles,clock_cycles\na,5,6\n", r"m\.csv:1: has more than one column of cycles"),
     ("layer,time_ms\na,nan\n", r"m\.csv:2: time_ms 'nan' is not a number"),
-    ("layer,time\na,5\n", r"m\.csv:2: time: time 5 needs a unit, as in '100 ns'"),
+    ("layer,time\na,5\n", r"m\.csv:2: time: time 5 needs a unit, as in '100 ns', or say it in "
+                            r"the header: time_cycles or time_ms"),
 ])  # fmt: skip
 def test_broken_tables_are_told(text: str, message: str, given: Any) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -6,7 +6,9 @@ The module must have the ports of `ports`, and clk and a synchronous rst.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +22,11 @@ from sim.rtl.ports import exits
 
 PROGRAMS = {"icarus": "iverilog", "verilator": "verilator"}
 """Simulators by the name that cocotb has for them, to the program that must be there."""
+VERSION = {"icarus": "-V", "verilator": "--version"}
+OLDEST = {"icarus": (11, 0), "verilator": (5, 36)}
+"""The oldest versions that cocotb 2 can drive (docs.cocotb.org, simulator support)."""
+INSTALL = "(Debian: apt install iverilog, macOS: brew install icarus-verilog)"
+GENERATED = "leave --simulate out to run the generated circuit"
 
 
 def simulator(source: Path, top: str, wanted: str | None = None) -> Callable[[Machine, Sequence[Fold]], Observed]:
@@ -52,15 +59,30 @@ def simulator(source: Path, top: str, wanted: str | None = None) -> Callable[[Ma
 
 
 def installed(wanted: str | None) -> str:
-    """Return the simulator to use; TiletickError with the way out where there is none."""
-    found = [name for name, program in PROGRAMS.items() if shutil.which(program)]
-    if wanted in found or (wanted is None and found):
-        return wanted or found[0]
-    which = f"{PROGRAMS[wanted]} is not" if wanted else "neither iverilog (Icarus Verilog) nor verilator is"
-    raise TiletickError(
-        f"{which} on the PATH; install it (Debian: apt install iverilog, macOS: brew install icarus-verilog), "
-        "or leave --simulate out to run the generated circuit"
-    )
+    """Return the simulator to use; TiletickError with the way out where none is there that cocotb can drive."""
+    there = [name for name in ([wanted] if wanted else PROGRAMS) if shutil.which(PROGRAMS[name])]
+    if not there:
+        which = f"{PROGRAMS[wanted]} is not" if wanted else "neither iverilog (Icarus Verilog) nor verilator is"
+        raise TiletickError(f"{which} on the PATH; install it {INSTALL}, or {GENERATED}")
+    found = {name: version(name) for name in there}
+    for name, number in found.items():
+        if number >= OLDEST[name]:
+            return name
+    told = ", ".join(f"{PROGRAMS[name]} {_dotted(number)} (needs {_dotted(OLDEST[name])})"
+                     for name, number in found.items())  # fmt: skip
+    raise TiletickError(f"too old for cocotb: {told}; install a newer one or Icarus Verilog {INSTALL}, or {GENERATED}")
+
+
+def version(name: str) -> tuple[int, int]:
+    """Return (major, minor) of an installed simulator; (0, 0) where it does not tell."""
+    command = [PROGRAMS[name], VERSION[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    found = re.search(r"(\d+)\.(\d+)", done.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _dotted(number: tuple[int, int]) -> str:
+    return f"{number[0]}.{number[1]:03}" if number[0] < 10 else f"{number[0]}.{number[1]}"
 
 
 def _task(machine: Machine, folds: Sequence[Fold]) -> dict[str, object]:

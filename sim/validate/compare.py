@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from glob import escape
@@ -141,9 +141,17 @@ def compare(result: Result, measurements: Measurements, rule: str = "auto", coun
         arch=result.arch, workload=result.workload, file=measurements.file, format=measurements.format,
         about=measurements.about, clock_hz=result.clock_hz, count=count, convention=result.convention,
         matched=found.how, rows=rows, total=_total(found, result, count), statistics=figures,
-        unmatched=tuple(found.unmatched), not_measured=tuple(found.not_measured), notes=measurements.notes,
-        provenance=result.provenance,
+        unmatched=tuple(found.unmatched), not_measured=tuple(found.not_measured),
+        notes=(*measurements.notes, *_fused(found.unmatched, result.layers)), provenance=result.provenance,
     )  # fmt: skip
+
+
+def _fused(unmatched: Sequence[str], layers: Sequence[Layer]) -> Iterator[str]:
+    """Yield a note for each measurement of a layer that runs with another here and has no cycles of its own."""
+    hosts = {name: layer.name for layer in layers for name in layer.fused}
+    for name in unmatched:
+        if name in hosts:
+            yield f"{name} runs on the tiles of {hosts[name]} here: the cycles predicted for that are of both"
 
 
 def cycles(measured: Measured, clock: float, count: str) -> float:

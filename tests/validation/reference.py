@@ -50,6 +50,8 @@ class Reference:
     peers: str = ""
     listed: bool = False
     """Whether the report lists every case."""
+    bound: bool = False
+    """Whether the predicted figure is one that the reference must not exceed, so that it has no error."""
 
 
 def rows(*place: str) -> list[dict[str, str]]:

@@ -68,7 +68,7 @@ def _column(title: str) -> Column | None:
     word = re.sub(r"[^a-z]+", "_", title.lower()).strip("_")
     if word in NAMES:
         return Column("name", None)
-    if word in ("cycles", "cycle", "measured_cycles", "latency_cycles", "clock_cycles"):
+    if word in ("cycles", "cycle", "measured_cycles", "latency_cycles", "time_cycles", "clock_cycles"):
         return Column("cycles", 1.0)
     if word in ("bytes", "dram_bytes", "off_chip_bytes"):
         return Column("bytes", 1.0)
@@ -140,7 +140,8 @@ def _quantity(column: Column, title: str, cell: str) -> float:
         try:
             return float(units.parse(column.dimension, cell))
         except ValueError as error:
-            raise ValueError(f"{title}: {error}") from None
+            way = f", or say it in the header: {title}_cycles or {title}_ms" if column.what == "seconds" else ""
+            raise ValueError(f"{title}: {error}{way}") from None
     if not re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", cell):
         raise ValueError(f"{title} '{cell}' is not a number")
     return float(cell) * column.scale

@@ -56,8 +56,8 @@ REFERENCE = [
         origin="Xilinx/BNN-PYNQ: times printed by its notebooks, folding and depths of its sources; graphs `finn/lfc` "
         "and `finn/cnv`",
         cases=rates,
-        why="rates of CNV are those of its slowest layer. LFC has FIFOs of half a vector: with whole ones it would take "
-        "512 cycles, and with its own the graph takes 211 more; the board 329 more, most likely as an HLS pipeline keeps "
+        why="rates of CNV are those of its slowest layer. LFC has FIFOs of half a vector: with whole ones it would "
+        "take 512 cycles; with its own the graph takes 211 more and the board 329, likely as an HLS pipeline keeps "
         "what is in it whenever a word is missing. A lone image goes through line buffers that wait for whole rows on "
         "the board, and the host's polling is in its time; none of this is modelled or tuned",
         listed=True,
