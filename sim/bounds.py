@@ -9,17 +9,19 @@ An oracle beside the engine, never used by it. What is in the formulas:
   their buffer. Then some tile loop runs outermost. Outermost M reloads the weights for each of its tiles, and
   has either so many tiles that a share of inputs or of sums fits, or reloads inputs or spills sums as well;
   the same for N with inputs and weights exchanged, and for K, which spills sums.
-- A network: arrays, lanes and channel each do one thing at a time, so the work of each adds up; and a layer
-  that reads another's output starts when that is complete, so the longest path adds up, prefetched weights
-  left out.
+- Ports: what array, lanes and transfers read and write on chip, each at least once, and operands again for
+  each fold that needs them, passes the ports of the buffers at their bandwidth.
+- A network: arrays, lanes, channel and ports each do one thing at a time, so the work of each adds up; and a
+  layer that reads another's output starts when that is complete, so the longest path adds up, left out what may
+  come before: weights on their way on chip, and those of the first fold on their way into the PEs.
 
 Bounds are in cycles of the chip's clock and in pJ, without what a bound would have to guess (latencies,
-bursts, ports, waiting): those only add.
+bursts, waiting): those only add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +33,11 @@ from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task
 from sim.mapping import RELEVANT
+from sim.planner import input_bytes
 
 Vector = NDArray[np.float64]
+Passed = dict[tuple[str, str], Any]
+"""Bytes on chip by operand and way ("read", "write"): a number, or one a design."""
 _PRODUCTS = ("ws", "os", "is")
 """Dataflows whose folds have the closed forms below; of others the bound knows the peak alone."""
 
@@ -64,36 +69,73 @@ class Designs:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a layer needs at least, a value a design: array cycles, lane cycles, bytes off chip, SRAM accesses.
+class Work:
+    """Cycles of the array for one layer: `whole` from its first load to its last result.
 
-    `early` is the part of `moved` that may come before the layers that it depends on are over.
-    `reads` and `writes` count elements by operand that pass between array and buffers.
+    `core` is what no other layer's work can overlap, `ahead` what may come before the layers it depends on are over.
     """
 
-    array: Vector
+    whole: Vector
+    core: Vector
+    ahead: Vector
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a layer needs at least, a value a design: array cycles, lane cycles, bytes off chip, bytes on chip.
+
+    `early` is the part of `moved` that may come before the layers that it depends on are over. `passed` are the
+    bytes between array, lanes, channel and buffers, `ported` the cycles of the busiest port for those of them that
+    cannot come before.
+    """
+
+    array: Work
     lanes: float
     moved: Vector
     early: Vector
     macs: int
-    reads: dict[str, Vector]
-    writes: dict[str, Vector]
+    passed: Passed
+    ported: Vector
 
 
-def cycles(needs: Sequence[Needs], lowered: Lowered, designs: Designs) -> Vector:
-    """Return the cycles that a network takes at least on each design."""
+def cycles(needs: Sequence[Needs], lowered: Lowered, arch: Arch, designs: Designs) -> Vector:
+    """Return the cycles that a network takes at least on each design; the rest of each chip is `arch`."""
     zero = np.zeros(len(designs.rows))
     ends: dict[str, Vector] = {}
     for task, need in zip(lowered.tasks, needs, strict=True):
         begin = np.maximum.reduce([zero, *(ends[tensor] for _, tensor in task.reads if tensor in ends)])
         late = np.maximum(0.0, need.moved - need.early) / designs.bandwidth
-        ends[task.writes] = begin + np.maximum(np.maximum(need.array, late), need.lanes)
+        busy = np.maximum(need.array.whole - need.array.ahead, need.ported)
+        end = begin + np.maximum(np.maximum(busy, late), need.lanes)
+        ends[task.writes] = np.maximum(end, need.array.whole)
     longest = np.maximum.reduce([zero, *ends.values()])
-    array = np.sum([need.array for need in needs], axis=0) + zero
+    tails = [need.array.whole - need.array.core - need.array.ahead for need in needs]
+    array = np.sum([need.array.core for need in needs], axis=0) + np.minimum.reduce(tails or [zero])
     lanes = sum(need.lanes for need in needs)
     channel = (np.sum([need.moved for need in needs], axis=0) + zero) / designs.bandwidth
-    least = np.maximum(np.maximum(longest, array), np.maximum(lanes, channel))
+    ports = _ports(added(need.passed for need in needs), arch, zero)
+    least = np.maximum.reduce([longest, array, lanes + zero, channel, ports])
     return np.asarray(np.ceil(least * (1 - 1e-12) - 1e-6))  # cycles are whole; rounding of floats must not add one
+
+
+def added(parts: Iterable[Passed]) -> Passed:
+    """Return the sum of bytes by operand and way."""
+    total: Passed = {}
+    for part in parts:
+        for way, amount in part.items():
+            total[way] = total[way] + amount if way in total else amount
+    return total
+
+
+def _ports(passed: Passed, arch: Arch, zero: Vector) -> Vector:
+    """Return the cycles that the busiest port needs."""
+    slowest = zero
+    for buffer in arch.buffers.values() if arch.bounded else ():
+        if buffer.bandwidth is not None:
+            ways = [sum((passed.get((o, way), 0.0) for o in buffer.holds), zero) for way in ("read", "write")]
+            busy = np.maximum(*ways) if buffer.ports > 1 else ways[0] + ways[1]
+            slowest = np.maximum(slowest, busy / buffer.bandwidth)
+    return slowest
 
 
 def needs_of(lowered: Lowered, arch: Arch, designs: Designs) -> list[Needs]:
@@ -118,28 +160,69 @@ def _task(task: Task, lowered: Lowered, arch: Arch, designs: Designs) -> Needs:
     zero = np.zeros(len(designs.rows))
     parts = [_product(task, k, lowered, arch, designs) for k in task.kernels if isinstance(k, Contraction)]
     moved, early = zero, zero
+    passed, ahead = _lanes_pass(task, lowered, arch), Passed()
     if arch.bounded and not parts:
         moved = zero + _lane_bytes(task, lowered, arch)
     if arch.bounded and parts:
         moved = early = zero + arch.bytes_of("partial_sum", task.parameters)
+        ahead = {("output", "write"): moved}
+    late = added([passed, *(part.late for part in parts)])
     return Needs(
-        array=sum((part.array for part in parts), zero),
+        array=Work(*(sum((getattr(p.array, name) for p in parts), zero) for name in ("whole", "core", "ahead"))),
         lanes=_lane_cycles(task, arch),
         moved=sum((part.moved for part in parts), moved),
         early=sum((part.early for part in parts), early),
         macs=sum(part.macs for part in parts),
-        reads={o: sum((part.reads[o] for part in parts), zero) for o in OPERANDS},
-        writes={o: sum((part.writes[o] for part in parts), zero) for o in OPERANDS},
+        passed=added([late, ahead, *(part.ahead for part in parts)]),
+        ported=_ports(late, arch, zero),
     )
 
 
-def _lane_cycles(task: Task, arch: Arch) -> float:
-    """Return the cycles that all lanes together are busy with a layer that is no product; fused work may hide."""
-    if arch.vector is None or task.contracts:
-        return 0.0
+def kept_bytes(lowered: Lowered, arch: Arch) -> Passed:
+    """Return the bytes on chip of outputs on their way to where the layers behind find them as inputs."""
+    total = sum(arch.bytes_of("output", task.elements) for task in lowered.tasks if task.writes in lowered.kept)
+    return {("output", "read"): total, ("input", "write"): total}
+
+
+def _lanes_pass(task: Task, lowered: Lowered, arch: Arch) -> Passed:
+    """Return the bytes on chip of a layer's lane work, and those of its transfers where it is no product."""
+    sums = arch.bits("partial_sum") / 8
+    if arch.vector is None:
+        return {}
+    if task.contracts:
+        outputs = sum(k.output_elements for k in task.kernels if isinstance(k, Contraction))
+        through = outputs * sums if task.epilogue else 0.0
+        return {("output", "read"): through, ("output", "write"): through}
     works = [k for k in task.kernels if isinstance(k, VectorWork)]
+    chip = arch.seen(result=task.result)
+    inputs = sum(sum(input_bytes(work, arch)) for work in works)
+    outputs = sum(chip.bytes_of("output", work.outputs) for work in works)
+    moved = _lane_bytes(task, lowered, arch) if arch.bounded else 0
+    stored = outputs if arch.bounded and len(works) == 1 and task.writes not in lowered.kept else 0
+    return {("input", "read"): inputs, ("output", "write"): outputs, ("output", "read"): stored,
+            ("input", "write"): moved - stored}  # fmt: skip
+
+
+def lane_operations(task: Task, arch: Arch) -> dict[str, float]:
+    """Return the operations of the lanes for a layer at least, by kind: its own, and those fused behind it."""
+    found: dict[str, float] = {}
+    if arch.vector is None:
+        return found
+    outputs = sum(k.output_elements for k in task.kernels if isinstance(k, Contraction))
+    works = [(work, min(1.0, outputs / max(1, work.outputs)) if task.contracts else 1.0) for work in task.epilogue]
+    works += [(k, 1.0) for k in task.kernels if isinstance(k, VectorWork)]
+    for work, share in works:
+        for kind, count in work.operations:
+            found[kind] = found.get(kind, 0.0) + count * share
+    return found
+
+
+def _lane_cycles(task: Task, arch: Arch) -> float:
+    """Return the cycles that all lanes together are busy with a layer."""
+    if arch.vector is None:
+        return 0.0
     per = arch.vector.cycles_per
-    return sum(count * per.get(kind, 1) for work in works for kind, count in work.operations) / arch.vector.lanes
+    return sum(count * per.get(kind, 1) for kind, count in lane_operations(task, arch).items()) / arch.vector.lanes
 
 
 def _lane_bytes(task: Task, lowered: Lowered, arch: Arch) -> int:
@@ -151,67 +234,135 @@ def _lane_bytes(task: Task, lowered: Lowered, arch: Arch) -> int:
     return inputs + (0 if stays else arch.seen(result=task.result).bytes_of("output", works[0].outputs))
 
 
-def _product(task: Task, kernel: Contraction, lowered: Lowered, arch: Arch, designs: Designs) -> Needs:
-    chip, array = arch.seen(kernel.right_is, task.result), arch.array
+@dataclass(frozen=True)
+class _Part:
+    """What one product of a layer needs: `late` and `ahead` are bytes on chip after and before its inputs are there."""
+
+    array: Work
+    moved: Vector
+    early: Vector
+    macs: int
+    late: Passed
+    ahead: Passed
+
+
+def _product(task: Task, kernel: Contraction, lowered: Lowered, arch: Arch, designs: Designs) -> _Part:
+    chip, array, zero = arch.seen(kernel.right_is, task.result), arch.array, np.zeros(len(designs.rows))
     if array is None:
-        zero = np.zeros(len(designs.rows))
-        return Needs(zero, 0.0, zero, zero, 0, dict.fromkeys(OPERANDS, zero), dict.fromkeys(OPERANDS, zero))
-    busy, reads, writes = _array(kernel, array, designs)
+        return _Part(Work(zero, zero, zero), zero, zero, 0, {}, {})
+    work, late = _array(kernel, chip, array, designs)
     moved, early = _moved(task, kernel, lowered, chip, designs)
-    return Needs(busy, 0.0, moved, early, kernel.macs, reads, writes)
+    ahead: Passed = {}
+    if DATAFLOWS[array.dataflow].stationary == "weight":
+        fold = np.minimum(designs.rows * designs.cols * array.count * chip.bits("weight") / 8, late["weight", "read"])
+        ahead["weight", "read"], late["weight", "read"] = fold, late["weight", "read"] - fold
+    if chip.bounded:
+        for way, amount in _transfers(task, kernel, lowered, chip).items():
+            into = ahead if way[0] == "weight" else late
+            into[way] = into.get(way, 0.0) + amount
+    return _Part(work, moved, early, kernel.macs, late, ahead)
 
 
-def _array(
-    kernel: Contraction, array: Systolic, designs: Designs
-) -> tuple[Vector, dict[str, Vector], dict[str, Vector]]:
-    """Return the array's cycles, and the elements it reads and writes on chip, at least."""
-    whole = {"weight": kernel.right_elements, "input": 0, "output": 0}
+def _transfers(task: Task, kernel: Contraction, lowered: Lowered, chip: Arch) -> Passed:
+    """Return the bytes on chip of the transfers of a product, every operand once."""
+    held = {o for o, tensor in task.kernel_reads(kernel) if tensor in lowered.kept}
+    stored = 0.0 if task.writes in lowered.kept else kernel.output_elements * chip.bits("output") / 8
+    weight = 0.0 if "weight" in held else kernel.right_elements * chip.bits("weight") / 8
+    inputs = 0.0 if "input" in held else kernel.input_elements * chip.bits("input") / 8
+    return {("weight", "write"): weight, ("input", "write"): inputs, ("output", "read"): stored}
+
+
+def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -> tuple[Work, Passed]:
+    """Return the array's cycles, and the bytes it reads and writes on chip, at least."""
     zero = np.zeros(len(designs.rows))
-    pes = designs.rows * designs.cols * array.count
     if array.dataflow not in _PRODUCTS:
-        return np.ceil(kernel.macs / pes), dict.fromkeys(OPERANDS, zero), dict.fromkeys(OPERANDS, zero)
+        busy = np.ceil(kernel.macs / (designs.rows * designs.cols * array.count))
+        return Work(busy, busy, zero), {("weight", "read"): zero}
     flow = DATAFLOWS[array.dataflow]
     size: dict[Dim, int] = {"m": kernel.m, "n": kernel.n, "k": kernel.k}
+    passed: Passed = {("weight", "read"): zero + kernel.right_elements * chip.bits("weight") / 8}
     splits: list[Dim | None] = [None] if array.count == 1 else ["m", "n", "k"]
-    trials = []
+    first, trials = _first_load(flow.stationary, kernel, chip, designs), []
     for split in splits:
         share = {d: -(-s // array.count) if d == split else s for d, s in size.items()}
         folds = {flow.row: np.ceil(share[flow.row] / designs.rows), flow.col: np.ceil(share[flow.col] / designs.cols)}
         fits = np.minimum(designs.rows // size[flow.row], designs.cols // size[flow.col])
         packs = np.ceil(kernel.groups / np.clip(fits, 1, kernel.groups))
-        trials.append(_fold_cycles(array, share[flow.stream], packs * folds[flow.row] * folds[flow.col], designs))
-    reads, writes = {o: zero + whole[o] for o in OPERANDS}, dict.fromkeys(OPERANDS, zero)
-    if array.count == 1:
-        again = {
-            o: np.prod([f for d, f in folds.items() if d not in RELEVANT[o]], axis=0) + zero for o in OPERANDS
-        }
-        moved = {o: kernel.groups * size[RELEVANT[o][0]] * size[RELEVANT[o][1]] * again[o] for o in OPERANDS}
-        reads = moved | {"output": moved["output"] - kernel.output_elements}
-        writes = dict.fromkeys(OPERANDS, zero) | {"output": moved["output"]}
-    return np.minimum.reduce(trials), reads, writes
+        if split is None:
+            passed = _accesses(kernel, chip, size, folds)
+        waits = _waits(passed, chip, flow.stationary, first) if split is None else (zero, zero)
+        all_folds = packs * folds[flow.row] * folds[flow.col]
+        trials.append(_fold_cycles(array, share[flow.stream], all_folds, designs, *waits))
+    whole, core = (np.minimum.reduce(column) for column in zip(*trials, strict=True))
+    # The first fold's weights may be in the PEs before the inputs are there.
+    ahead = np.maximum(designs.rows, first) + array.sram_read_latency if flow.stationary == "weight" else zero
+    return Work(whole, core, np.minimum(ahead, whole - core)), passed
 
 
-def _fold_cycles(array: Systolic, stream: int, folds: Vector, designs: Designs) -> Vector:
-    """Return the cycles of `folds` folds in a row, by the formulas measured on RTL, knobs and conventions included.
+def _accesses(kernel: Contraction, chip: Arch, size: dict[Dim, int], folds: dict[Dim, Vector]) -> Passed:
+    """Return the bytes that one array reads and writes on chip: each operand again for each fold that needs it."""
+    found: Passed = {}
+    for operand in OPERANDS:
+        again = np.prod([f for d, f in folds.items() if d not in RELEVANT[operand]], axis=0)
+        elements = kernel.groups * size[RELEVANT[operand][0]] * size[RELEVANT[operand][1]] * again
+        width = chip.bits("partial_sum" if operand == "output" else operand) / 8
+        found[operand, "write" if operand == "output" else "read"] = elements * width
+    first = kernel.output_elements * chip.bits("partial_sum") / 8  # the first sums of an output are not read
+    return found | {("output", "read"): found["output", "write"] - first}
 
-    With R rows, C columns and S streamed operands: weight stationary 2R + C + S a fold, with two weight buffers
-    max(S, 2R + C) (wave) or S + R + C (global); output stationary S + 2R + C, overlapped S + R + C - 1. They hold
-    for one register at each end; SCALE-Sim's conventions take 2 less, less the drain in output stationary.
+
+def _waits(passed: Passed, chip: Arch, stationary: str, first: Vector) -> tuple[Vector, Vector]:
+    """Return the cycles of the busiest port for what streams, and for what stays in the PEs but a `first` fold's."""
+    zero = np.zeros(len(first))
+    streamed = {way: amount for way, amount in passed.items() if way != (stationary, "read") or stationary == "output"}
+    loaded = {way: amount for way, amount in passed.items() if way not in streamed}
+    return _ports(streamed, chip, zero), np.maximum(0.0, _ports(loaded, chip, zero) - first)
+
+
+def _first_load(stationary: str, kernel: Contraction, chip: Arch, designs: Designs) -> Vector:
+    """Return the cycles of a port to load the PEs once, at most."""
+    zero = np.zeros(len(designs.rows))
+    if stationary == "output":
+        return zero
+    elements = kernel.right_elements if stationary == "weight" else kernel.groups * kernel.m * kernel.k
+    fold = np.minimum(designs.rows * designs.cols, elements) * chip.bits(stationary) / 8
+    return _ports({(stationary, "read"): fold}, chip, zero)
+
+
+def _fold_cycles(
+    array: Systolic, stream: int, folds: Vector, designs: Designs, streamed: Vector, loaded: Vector
+) -> tuple[Vector, Vector]:
+    """Return the cycles of `folds` folds in a row, and those of them that no other layer's can overlap.
+
+    By the formulas measured on RTL, knobs and conventions included. With R rows, C columns and S streamed operands:
+    weight stationary 2R + C + S a fold, with two weight buffers max(S, 2R + C) (wave) or S + R + C (global); output
+    stationary S + 2R + C, overlapped S + R + C - 1. They hold for one register at each end; SCALE-Sim's conventions
+    take 2 less, less the drain in output stationary. A port that needs `streamed` cycles for all streams, or `loaded`
+    for all loads but the first, stretches these.
     """
     rows, cols = designs.rows, designs.cols
     knobs = array.sram_read_latency + array.pe_pipeline - 2
-    out = array.output_register - 1
+    out, slower = array.output_register - 1, np.maximum(0.0, streamed - folds * stream)
+    core = (folds - 1) * stream
     if array.convention == "scalesim":
-        return folds * (stream + rows + cols - 2 + (0 if array.dataflow == "os" else rows))
+        each = stream + rows + cols - 2 + (0 if array.dataflow == "os" else rows)
+        return folds * each + slower, core
     if array.dataflow == "os":
         copied = stream + rows + cols - 1 + knobs
         each = copied if array.drain == "overlap" else copied + 1 + rows + out
-        return (folds - 1) * each + copied + 1 + rows + out
+        inner = (folds - 1) * each + slower
+        return inner + copied + 1 + rows + out, inner + np.minimum(each, stream)
     tail = stream + rows + cols + knobs + out
     if array.weight_buffers == 1:
-        return folds * (rows + tail)
-    each = tail if array.swap == "global" else np.maximum(stream, 2 * rows + cols + array.sram_read_latency - 1)
-    return rows + (folds - 1) * each + tail
+        inner = (folds - 1) * (rows + tail) + slower
+        return inner + rows + tail, inner + np.minimum(tail, stream)
+    if array.swap == "global":
+        inner = (folds - 1) * tail + slower
+        return inner + rows + tail, inner + np.minimum(tail, stream)
+    shifting = np.maximum((folds - 1) * rows, loaded)
+    turns = (folds - 1) * (rows + cols + array.sram_read_latency - 1) + shifting
+    inner = np.maximum(core + slower, turns)
+    return rows + inner + tail, inner + np.minimum(rows + tail, stream)
 
 
 def _moved(
@@ -229,7 +380,7 @@ def _moved(
     outputs = kernel.output_elements * sums / groups
     stored = 0.0 if task.writes in lowered.kept else kernel.output_elements * chip.bits("output") / 8
     more = reloaded(weight, inputs, outputs, designs.room)
-    early = groups * (weight + more) if kernel.right_is == "weight" else zero
+    early = np.minimum(groups * (weight + more), designs.room["weight"]) if kernel.right_is == "weight" else zero
     return zero + groups * (weight + inputs) + stored + groups * more, zero + early
 
 

@@ -92,7 +92,7 @@ def test_without_memory_the_bound_of_a_product_is_exact(m: int, n: int, k: int, 
     chosen = {"array.dataflow": flow, "array.weight_buffers": buffers, "array.rows": 7, "array.cols": 5}
     chip, graph = arch_module.load("array", chosen), workload.open_workload(f"gemm:{m}x{n}x{k}")
     designs, lowered = Designs.of(chip), lower(graph, chip)
-    least = bounds.cycles(bounds.needs_of(lowered, chip, designs), lowered, designs)
+    least = bounds.cycles(bounds.needs_of(lowered, chip, designs), lowered, chip, designs)
     assert least[0] == run("array", f"gemm:{m}x{n}x{k}", chosen).cycles
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim import bounds, energy
 from sim.arch import OPERANDS, Arch, Simple, build
 from sim.bounds import Designs, Needs, Vector
+from sim.dataflow import DATAFLOWS
 from sim.errors import ConfigError, TiletickError
 from sim.layers import Lowered, lower
 from sim.sweep.axes import number
@@ -158,31 +159,45 @@ def _values(column: Column) -> Vector:
 
 def _costs(chip: Arch, lowered: Lowered, designs: Designs, space: Space) -> Costs:
     needs = bounds.needs_of(lowered, chip, designs)
-    cycles = bounds.cycles(needs, lowered, designs)
+    cycles = bounds.cycles(needs, lowered, chip, designs)
     seconds = cycles / chip.clock
     return np.stack([cycles, seconds, _energy(chip, lowered, needs, space, seconds)], axis=1)
 
 
 def _energy(chip: Arch, lowered: Lowered, needs: list[Needs], space: Space, seconds: Vector) -> Vector:
     """Return the pJ that a network takes at least: products, lanes, DRAM, accesses of buffers, and their leakage."""
-    table, precision = energy.load(chip.technology), chip.precision
-    total = np.zeros(space.size) + sum(need.macs for need in needs) * (
-        table.mac(precision.input, precision.weight, precision.partial_sum).pj if chip.array else 0.0
-    )
+    table = energy.load(chip.technology)
+    total = np.zeros(space.size) + _work_energy(chip, lowered, needs)
     if not chip.bounded:
         return total
     if isinstance(chip.memory, Simple):
         price = min(cost.pj for cost in table.dram(chip.memory.technology))
         total = total + np.sum([need.moved for need in needs], axis=0) * 8 * price
+    passed = bounds.added([*(need.passed for need in needs), bounds.kept_bytes(lowered, chip)])
     sized = {path[1]: _values(c) for c in space.columns if (path := _path(c)) and path[0] == "buffers"}
     for name, buffer in chip.buffers.items():
         capacity = sized.get(name, np.full(space.size, float(buffer.capacity)))
         reads, writes, leakage = _sram(chip.technology, buffer.port_width, capacity)
         for operand in buffer.holds:
-            width = chip.bits("partial_sum" if operand == "output" else operand) / 8 / buffer.port_width
-            total = total + np.sum([need.reads[operand] for need in needs], axis=0) * width * reads
-            total = total + np.sum([need.writes[operand] for need in needs], axis=0) * width * writes
+            for way, price_each in (("read", reads), ("write", writes)):
+                total = total + passed.get((operand, way), 0.0) / buffer.port_width * price_each
         total = total + leakage * seconds * 1e12
+    return total
+
+
+def _work_energy(chip: Arch, lowered: Lowered, needs: list[Needs]) -> float:
+    """Return the pJ of products, of the registers that each of them writes, and of the lanes."""
+    table, formats = energy.load(chip.technology), chip.precision
+    total = 0.0
+    if chip.array:
+        flow = DATAFLOWS[chip.array.dataflow]
+        moving = [chip.bits(o) for o in ("weight", "input") if o != flow.stationary]
+        bits = sum(moving) + chip.bits("partial_sum")
+        product = min(table.mac(formats.input, o, formats.partial_sum).pj for o in (formats.weight, formats.input))
+        total = sum(need.macs for need in needs) * (product + bits * table.register(1).pj)
+    for task in lowered.tasks:
+        for kind, count in bounds.lane_operations(task, chip).items():
+            total += count * table.lane(kind, formats.partial_sum).pj
     return total
 
 
