@@ -13,6 +13,7 @@ from sim.area import area_of, chip_area
 from sim.errors import ConfigError
 from sim.sweep import Sweep
 from sim.sweep.axes import number, quantity, values_of
+from sim.sweep.batches import alike, alike_together, batches
 from sim.sweep.formula import formula
 from tests.laws import law
 
@@ -234,3 +235,25 @@ def test_the_area_of_a_chip_is_that_of_its_parts() -> None:
     assert area_of(arch_module.load("array")) is None
     more = arch_module.load("tiny_4x4", {"array.weight_buffers": 2})
     assert chip_area(more).by_component["array"] == pytest.approx(16 * (pe + 8 * 4.522) * 1e-6)
+
+
+# What a worker gets at once
+
+
+@law(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 8), quick=30, full=1000)
+def test_alike_points_stay_together_where_a_batch_can_hold_them(groups: list[int], most: int) -> None:
+    alike = np.repeat(np.arange(len(groups)), groups)
+    found = list(batches(range(len(alike)), alike, lambda: most))
+    assert [point for batch in found for point in batch] == list(range(len(alike)))
+    assert all(1 <= len(batch) <= most for batch in found)
+    for group, size in enumerate(groups):
+        holders = {i for i, batch in enumerate(found) for point in batch if alike[point] == group}
+        assert len(holders) == 1 if size <= most else len(holders) <= -(-size // most)
+
+
+def test_points_that_differ_in_capacities_alone_are_neighbours() -> None:
+    axes = {"inputs.capacity": ["2 KiB", "1 KiB"], "array.rows": [2, 4], "inputs.keep": ["128 B", "256 B"]}
+    space = Sweep(BASE | {"axes": axes}).space
+    assert alike(space).tolist() == [0, 0, 1, 1] * 2
+    order = alike_together(space)
+    assert alike(space)[order].tolist() == [0] * 4 + [1] * 4

@@ -28,6 +28,9 @@ from sim.yamlfile import Document
 BOUNDED = ("cycles", "seconds", "energy_pj", "edp", "area_mm2")
 """Figures with a lower bound."""
 
+PRUNED = 4
+"""Points that a worker gets at once where points are skipped: what one of them shows cannot spare the others."""
+
 BLOCK = 8192
 """Points bounded at once: few enough for their numbers to stay in the processor's cache."""
 

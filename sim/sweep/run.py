@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -13,27 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sim.arch import build, read_arch
 from sim.errors import ConfigError, Problem
 from sim.sweep.areas import Vector, areas
+from sim.sweep.batches import BATCH, SECONDS, alike, alike_together, batches
 from sim.sweep.conditions import Terms, complete, names_at
 from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
 from sim.sweep.figures import Objective, mean, objective
 from sim.sweep.keys import Subject
-from sim.sweep.pruning import Pruning
+from sim.sweep.pruning import PRUNED, Pruning
 from sim.sweep.report import Report, Row
 from sim.sweep.schema import SweepFile, checked, open_file
 from sim.sweep.space import Space, points
 from sim.sweep.store import Store
 from sim.workload import open_workload
 from sim.yamlfile import Document
-
-CHUNK = 16
-"""Points that a worker gets at once, at most: few enough to lose little, alike enough to share what they can."""
 
 
 @dataclass(frozen=True)
@@ -238,14 +232,19 @@ class Course:
 
     def _chunks(self) -> Iterator[list[Work]]:
         """Yield the works that are still wanted, alike ones together; the most promising first where any is skipped."""
-        order = self.pruning.order() if self.pruning else _alike_together(self.sweep.space)
+        space = self.sweep.space
         lacking = {point for points in self.wanting.values() for point in points}
-        left = deque(int(point) for point in order if int(point) in lacking)
-        size, sent = max(1, min(CHUNK, len(left) // (8 * self.there.count))), set[str]()
-        while left:
-            works: list[Work] = []
-            while left and len(works) < size:
-                point = left.popleft()
+        order = self.pruning.order() if self.pruning else alike_together(space)
+        left = [int(point) for point in order if int(point) in lacking]
+        few, sent = max(1, len(left) // (8 * self.there.count)), set[str]()
+
+        def most() -> int:
+            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else SECONDS / 8
+            return max(1, min(PRUNED if self.pruning else BATCH, few, int(SECONDS / pace)))
+
+        for batch in batches(left, alike(space), most):
+            works = list[Work]()
+            for point in batch:
                 if self.pruning is None or not self.pruning.skips(point):
                     works += [w for w in self.sweep.works(point) if w.key in self.wanting and w.key not in sent]
                     sent |= {work.key for work in works}
@@ -289,10 +288,3 @@ class Course:
             done, total = self.done + skipped, self.sweep.space.size
             seconds = time.monotonic() - self.began
             self.tell(Progress(total, done, self.failed, skipped, seconds, self.fresh, best))
-
-
-def _alike_together(space: Space) -> NDArray[np.int64]:
-    """Return the points so that those which differ in capacities alone, and share most work, are neighbours."""
-    sizes = [c for c in space.columns if str((c.target.path or ("",))[-1]) in ("capacity", "keep")]
-    others = [c for c in space.columns if c not in sizes]
-    return np.lexsort([c.index for c in (*reversed(sizes), *reversed(others))])
