@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
+from math import ceil, floor
 
+import numpy as np
 import simpy
 from hypothesis import strategies as st
 
+from sim.dram.address import places
+from sim.dram.controller import controller_of
+from sim.dram.device import Device
+from sim.dram.stream import Share, Stream
 from sim.streaming import rows
 from sim.streaming.graph import Channel, Graph, Op, Phase, Port, Unit
 from sim.streaming.net import Net
@@ -66,6 +73,102 @@ class Memory:
             yield self.env.timeout(0.5)
 
 
+class Dram:
+    """A DRAM behind ports, carried out clock by clock; bursts join a channel's queues one after the other.
+
+    Words of a read come over the port in a row, from when none has to wait for its data; a write is over when the
+    queue has taken it. In both cases, the port's latency later.
+    """
+
+    def __init__(self, env: simpy.Environment, device: Device, graph: Graph, ends: dict[str, int]) -> None:
+        self.env, self.device, self.order, self.ends = env, device, list(graph.units), ends
+        self.cycle = Fraction(graph.clock_hz) / device.clock_hertz
+        self.parts = controller_of(device).parts
+        self.lines: list[list[tuple[Stream, int, str]]] = [[] for _ in self.parts]
+        self.asked: list[tuple] = []
+        self.under_way: dict[str, list[tuple]] = {}
+        self.free_at: Counter[str] = Counter()
+        self.entered: dict[int, int] = {}  # by id of streams, all of which are kept
+        self.kept: list[Stream] = []
+        env.process(self.serve())
+
+    def ask(self, unit: Unit, index: int, port: Port) -> simpy.Event:
+        event = self.env.event()
+        self.asked.append((self.order.index(unit.name), unit, index, port, event))
+        return event
+
+    def serve(self):
+        """In the middle of each cycle: take what was asked, let the clocks up to the next cycle pass, hand back."""
+        yield self.env.timeout(0.5)
+        while True:
+            now = int(self.env.now)
+            for _, unit, index, port, event in sorted(self.asked, key=lambda each: each[0]):
+                self._send(now, unit, index, port, event)
+            self.asked.clear()
+            for clock in range(self.parts[0].clock, floor((now + 1) / self.cycle)):
+                self._tick(clock)
+            self._hand_back()
+            if not self.under_way and len(self.ends) == len(self.order):
+                return
+            yield self.env.timeout(1)
+
+    def _send(self, now: int, unit: Unit, index: int, port: Port, event: simpy.Event) -> None:
+        bursts = unit.bursts
+        if bursts.write:
+            now = self.free_at[port.name + "w"] = max(now, self.free_at[port.name + "w"]) + bursts.sizes[index]
+        begin, end = bursts.addresses[index], bursts.addresses[index] + bursts.sizes[index] * bursts.word
+        size = self.device.burst
+        streams = []
+        for address in range(begin // size * size, end, size):  # one stream each, so that each has its own clock
+            where = places(self.device, np.array([address]))
+            share = Share(1)
+            stream = Stream(share, [int(where.bank[0])], [int(where.row[0])], [int(where.column[0])],
+                            [int(where.burst[0])], [bursts.write], ceil(now / self.cycle))  # fmt: skip
+            streams.append(stream)
+            self.kept.append(stream)
+            self.lines[int(where.channel[0])].append((stream, index, unit.name))
+        self.under_way.setdefault(unit.name, []).append((unit, index, port, streams, event))
+
+    def _tick(self, clock: int) -> None:
+        for part, line in zip(self.parts, self.lines, strict=True):
+            if not part.streams and line:
+                stream, index, unit = line[0]
+                while line and line[0][1:] == (index, unit):
+                    part.streams.append(line.pop(0)[0])
+            waiting = list(part.streams)
+            part.step(clock + 1)
+            for stream in waiting:
+                if stream.at:
+                    self.entered.setdefault(id(stream), clock)
+
+    def _hand_back(self) -> None:
+        back = []
+        for name, bursts in self.under_way.items():
+            last = 0
+            for unit, index, port, streams, event in bursts:
+                write = unit.bursts.write
+                if not all(id(s) in self.entered if write else not s.share.left for s in streams):
+                    break
+                clock = max(self.entered[id(s)] if write else s.share.last for s in streams)
+                last = max(last, clock)  # bursts of a unit come back in order
+                back.append((last, self.order.index(name), unit, index, port, streams, event))
+        for _, _, unit, index, port, streams, event in sorted(back, key=lambda each: each[:2]):
+            clock = max(self.entered[id(s)] if unit.bursts.write else s.share.last for s in streams)
+            words, word = unit.bursts.sizes[index], unit.bursts.word
+            if unit.bursts.write:
+                event.succeed(ceil(clock * self.cycle) + port.write_latency - words)
+            else:
+                there = sorted(s.share.last for s in streams)
+                offset = unit.bursts.addresses[index] % self.device.burst
+                needs = [there[(offset + (k + 1) * word - 1) // self.device.burst] for k in range(words)]
+                free = [ceil(c * self.cycle) + port.read_latency - k for k, c in enumerate(needs)]
+                start = max(self.free_at[port.name], *free)
+                self.free_at[port.name] = start + words
+                event.succeed(start)
+            self.under_way[unit.name].pop(0)
+        self.under_way = {name: bursts for name, bursts in self.under_way.items() if bursts}
+
+
 class Fifo:
     """Tokens that can be taken, slots that can be filled, and the cycles at which slots were taken and given back."""
 
@@ -99,6 +202,7 @@ def oracle(graph: Graph) -> Found:
     fifos = {name: Fifo(env, channel, graph.capacity(name)) for name, channel in graph.channels.items()}
     memories = {name: Memory(env, port, list(graph.units)) for name, port in graph.ports.items()}
     ends: dict[str, int] = {}
+    drams = {name: Dram(env, device, graph, ends) for name, device in graph.memories.items()}
     at: dict[str, tuple[str, str]] = {}
 
     def requests(spec: Unit, starts: list, ended: list):
@@ -106,7 +210,8 @@ def oracle(graph: Graph) -> Found:
         for index, words in enumerate(spec.bursts.sizes):
             if index >= port.outstanding:
                 yield ended[index - port.outstanding]
-            asked = memories[spec.bursts.port].ask(spec.name, words, port.read_latency)
+            asked = (drams[port.memory].ask(spec, index, port) if port.memory else
+                     memories[spec.bursts.port].ask(spec.name, words, port.read_latency))  # fmt: skip
             asked.callbacks.append(lambda event, index=index: starts[index].succeed(event.value))
             yield env.timeout(1)
 
@@ -129,22 +234,24 @@ def oracle(graph: Graph) -> Found:
     def writer(spec: Unit):
         (phase,) = spec.phases
         port, flying, issued = graph.ports[spec.bursts.port], [], -1
-        for words in spec.bursts.sizes:
+        for index, words in enumerate(spec.bursts.sizes):
             if len(flying) >= port.outstanding:
                 yield flying.pop(0)
             for _ in range(words):
                 for op in phase.ops:
                     yield from pop(spec, op)
                 yield env.timeout(phase.interval)
-            flying.append(env.process(written(spec, words, max(env.now, issued + 1))))
+            flying.append(env.process(written(spec, index, words, max(env.now, issued + 1))))
             issued = max(env.now, issued + 1)
         yield simpy.AllOf(env, flying)
         ends[spec.name] = env.now
 
-    def written(spec: Unit, words: int, issue: int):
+    def written(spec: Unit, index: int, words: int, issue: int):
         yield env.timeout(issue - env.now)
-        start = yield memories[spec.bursts.port].ask(spec.name, words, graph.ports[spec.bursts.port].write_latency)
-        yield env.timeout(start + words - env.now)
+        port = graph.ports[spec.bursts.port]
+        start = yield (drams[port.memory].ask(spec, index, port) if port.memory else
+                       memories[spec.bursts.port].ask(spec.name, words, port.write_latency))  # fmt: skip
+        yield env.timeout(max(0, start + words - env.now))  # a burst before it may have come back later
 
     def pop(spec: Unit, op: Op):
         fifo, before = fifos[op.channel], env.now

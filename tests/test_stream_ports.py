@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from sim.dram import device
+from sim.dram.controller import controller_of
+from sim.errors import ConfigError
 from sim.streaming.graph import Channel, Graph, Phase, Port, Unit
 from sim.streaming.schema import load
 from sim.streaming.simulate import simulate
@@ -156,3 +162,114 @@ def test_a_streamed_mlp_takes_what_was_measured_on_a_u280() -> None:
 def test_the_port_decides_what_a_streamed_mlp_takes(settings, least) -> None:
     """One burst in flight of each reader: in the long middle layer it pays latency and words in turn."""
     assert simulate("mlp/one_port", settings).cycles >= 0.72 * least  # share of the middle layer: 131,072 of 180,224
+
+
+DEVICES = ("ddr4_2400r", "hbm2_2000", "lpddr5_6400", "gddr6_14000")
+
+
+@st.composite
+def dram_machines(draw) -> Graph:
+    """The same machines with DRAM behind one of the ports or both, each unit at addresses of its own."""
+    graph = draw(machines())
+    names = draw(st.sampled_from((("m", "m"), ("m", "n"), ("m", None))))
+    channels = draw(st.sampled_from((1, 2)))
+    memories = {
+        name: device.load(draw(st.sampled_from(DEVICES)), {"channels": channels}) for name in set(names) if name
+    }
+    ports = {p.name: replace(p, memory=name) for p, name in zip(graph.ports.values(), names, strict=True)}
+    units = {}
+    for index, unit in enumerate(graph.units.values()):
+        moved = unit.bursts and replace(unit.bursts, addresses=tuple(a + index * 2**16 for a in unit.bursts.addresses))
+        units[unit.name] = replace(unit, bursts=moved)
+    clock = draw(st.sampled_from((200, 300, 1000, 1800))) * 10**6
+    return replace(graph, units=units, ports=ports, memories=memories, clock_hz=clock)
+
+
+@law(dram_machines(), quick=25, full=1_000)
+def test_dram_behind_ports_is_the_same_as_clock_by_clock(graph: Graph) -> None:
+    same(graph)
+
+
+def from_dram(words: int, clock: int, **settings) -> Graph:
+    """Return a reader of words as large as a burst of DDR4-2400R, behind whose port that is, into a sink."""
+    memory = device.load("ddr4_2400r", {"refresh": "off"})
+    port = Port("hbm", memory="m", read_latency=5, **settings)
+    units = [reader("in", "x", words, bytes=64, burst=16), sink("x", words)]
+    return Graph.of("g", units, [Channel("x")], [port], {"m": memory}, clock)
+
+
+def test_a_word_from_dram_takes_what_the_controller_says() -> None:
+    """At the DRAM's clock: one read 37 clocks (1 + tRCD + CL + BL), then the port's latency, then the sink."""
+    clock = int(device.load("ddr4_2400r").clock_hertz)
+    assert simulate(from_dram(1, clock)).cycles == 37 + 5 + 1
+
+
+def test_a_stream_from_dram_runs_at_the_rate_of_the_dram() -> None:
+    """A word a cycle could come over the port; the controllers serve a sequence as they do by themselves."""
+    memory, words = device.load("ddr4_2400r", {"refresh": "off"}), 2000
+    alone = controller_of(memory)
+    last = alone.finish(alone.submit(np.arange(words, dtype=np.int64) * 64, False))
+    found = simulate(from_dram(words, int(memory.clock_hertz), outstanding=64))
+    assert found.cycles == pytest.approx(last + 5 + 1, abs=16)
+    assert found.dram["m"]["reads"] == words
+    assert found.dram["m"]["row_misses"] == alone.counters.row_misses
+    assert found.dram["m"]["bandwidth_utilization"] == pytest.approx(4 * words / found.cycles, rel=1e-3)
+
+
+def test_a_port_of_one_burst_at_a_time_pays_the_dram_each_time() -> None:
+    words, clock = 320, int(device.load("ddr4_2400r").clock_hertz)
+    cycles = [simulate(from_dram(words, clock, outstanding=n)).cycles for n in (1, 2, 4, 32)]
+    assert cycles == sorted(cycles, reverse=True)
+    assert cycles[0] > words // 16 * (16 + 4 + 16 * 4)  # CL, BL, and sixteen bursts of four clocks
+    assert 4 * words < cycles[-1] < 6 * words
+
+
+def test_ports_of_one_memory_share_it_and_ports_of_two_do_not() -> None:
+    def run(memories: tuple[str, str]) -> int:
+        units = [reader("a", "x", 500, "p", bytes=64), reader("b", "y", 500, "q", bytes=64, address=2**20),
+                 Unit("join", "zip", (Phase.of(1, ["x", "y"], ["z"]),), 500), sink("z", 500)]  # fmt: skip
+        ports = [Port(name, memory=memory) for name, memory in zip("pq", memories, strict=True)]
+        kinds = {name: device.load("ddr4_2400r") for name in memories}
+        graph = Graph.of("g", units, [Channel("x"), Channel("y"), Channel("z")], ports, kinds, 1_200_000_000)
+        return simulate(graph).cycles or 0
+
+    own, shared = run(("m", "n")), run(("m", "m"))
+    assert 4 * 500 <= own <= 6 * 500
+    assert 8 * 500 <= shared <= 13 * 500
+
+
+DRAM = """\
+name: graph
+clock: 300 MHz
+memories: {hbm: {device: hbm2_2000, refresh: "off"}}
+ports: {p: {memory: hbm}}
+units:
+  a: {kind: reader, port: p, words: 64, bytes: 32, push: x}
+  b: {kind: sink, firings: 64, pop: x}
+"""
+
+
+def test_a_file_names_the_dram_behind_a_port(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "graph.yaml").write_text(DRAM)
+    found = simulate("graph.yaml")
+    assert found.dram["hbm"]["reads"] == 64
+    assert simulate("graph.yaml", {"ports.p.memory": "ddr4_2400r"}).dram.keys() == {"ddr4_2400r"}
+    assert simulate("graph.yaml", {"memories.hbm.timing.CL": 100}).cycles > found.cycles
+    assert found.cycles == 12 + 10 + 64  # the first data after 1 + tRCD + CL + BL = 31 ns, ten cycles of 3.3 ns
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"ports.p.memory": "hbm3"}, "--set ports.p.memory: unknown DRAM device 'hbm3'; did you mean "
+     "'hbm3_6400'? choose from: "),
+    ({"memories.hbm.tCL": 3}, "--set memories.hbm.tCL: no key 'tCL' in DRAM device 'hbm2_2000'"),
+    ({"memories.hbm.channels": 0}, "--set memories.hbm.channels: 0 is out of range"),
+    ({"units.a.address": 2**31}, "--set units.a.address: words end at byte 2,147,485,696; hbm "
+     "(hbm2_2000) has 2,147,483,648"),
+])  # fmt: skip
+def test_a_wrong_memory_is_told(settings, message, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "graph.yaml").write_text(DRAM)
+    with pytest.raises(ConfigError) as error:
+        load("graph.yaml", settings)
+    assert str(error.value).startswith(message)

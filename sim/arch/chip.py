@@ -121,8 +121,8 @@ class Arch(Strict):
     def _fabric_reaches_memory(self) -> Arch:
         if self.families == {"fabric"} and self.buffers:
             raise Clash("a fabric has its own memory; remove the buffers", ("buffers",))
-        if self.families == {"fabric"} and self.memory.kind not in ("simple", "ideal"):
-            message = "a fabric's port reaches memory of the kinds simple and ideal; give bandwidth and latency"
+        if self.families == {"fabric"} and self.memory.kind not in ("simple", "dram", "ideal"):
+            message = "a fabric's port reaches memory of the kinds simple, dram and ideal"
             raise Clash(message, ("memory",))
         return self
 

@@ -69,3 +69,13 @@ class Controller:
     def state(self, since: int) -> tuple[Any, ...]:
         """Return all that decides what comes next, with clocks counted from `since`: equal states go on equally."""
         return tuple(part.state(since) for part in self.parts)
+
+
+def controller_of(device: Device) -> Controller:
+    """Return controllers that take as many requests a clock as their buses can move data for."""
+    return Controller(device, per_clock_of(device))
+
+
+def per_clock_of(device: Device) -> int:
+    """Return the requests of a clock that the buses of a channel can move data for, at least one."""
+    return -(-device.buses // device.timing("BL"))

@@ -10,14 +10,16 @@ from math import ceil
 from typing import Any
 
 from sim import energy
-from sim.arch import Fabric, Simple
+from sim.arch import Dram, Fabric, Simple
 from sim.arch import channel as off_chip
 from sim.energy import Cost
+from sim.energy.memory import dram_costs
 from sim.fabric.cost import Cost as Blocks
 from sim.fabric.execute import PartRun
 from sim.fabric.folding import Fold
+from sim.fabric.offchip import OffChip
 from sim.fabric.stages import Stage
-from sim.fabric.wiring import PORT
+from sim.fabric.wiring import PORT, Places
 from sim.family import Request
 from sim.kernel import Contraction, VectorWork
 from sim.result import Layer, Result, Traffic
@@ -40,6 +42,7 @@ class Account:
     images: int
     runs: Sequence[PartRun]
     change: int
+    places: Places
     costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,6 +50,7 @@ class Account:
         fabric = self.chip.fabric
         assert fabric is not None  # who runs on one has one
         self.fabric: Fabric = fabric
+        self.memory = OffChip(self.chip, fabric, self.runs, self.places)
         formats = self.chip.precision
         sram = self.table.sram(BLOCK_BYTES, BLOCK_BITS)
         self.leakage = sram.leakage_watts
@@ -54,26 +58,13 @@ class Account:
         self.costs[ON_CHIP, "read"], self.costs[ON_CHIP, "write"] = sram.read, sram.write
         if isinstance(self.chip.memory, Simple):
             self.costs[PORT, "read"], self.costs[PORT, "write"] = self.table.dram(self.chip.memory.technology)
-
-    @cached_property
-    def loads(self) -> list[int]:
-        """The words of weights that are loaded before each part; a single part has them from its configuration."""
-        if len(self.runs) == 1 or off_chip(self.chip) is None:
-            return [0] * len(self.runs)
-        return [
-            ceil(sum(stage.matrix for stage, fold in _pairs(run) if not fold.streamed) * self.chip.bits("weight") / 8
-                 / run.wiring.word)
-            for run in self.runs
-        ]  # fmt: skip
+        elif isinstance(self.chip.memory, Dram):
+            self.costs |= dram_costs(self.chip.memory)
 
     @cached_property
     def begins(self) -> list[int]:
         """The cycle at which each part begins, its weights loaded, and at the end that of the end of the last."""
-        line = off_chip(self.chip)
-        wait = (line.latency if line else 0) + self.fabric.port.read_latency
-        before = [
-            (words + wait if words else 0) + (self.change if index else 0) for index, words in enumerate(self.loads)
-        ]
+        before = [load + (self.change if index else 0) for index, load in enumerate(self.memory.load_cycles)]
         ends = [0, *(run.outcome.cycles for run in self.runs)]
         return list(accumulate(end + load for end, load in zip(ends, [*before, 0], strict=True)))
 
@@ -88,6 +79,9 @@ class Account:
                 layers.append(layer)
                 for key, amount in acted.items():
                     counts[key] = counts.get(key, 0) + amount
+        layers = self.memory.share_out(layers, counts, seconds)
+        traffic = _sum(layer.traffic_bytes for layer in layers)
+        moved = sum(sum(operands.values()) for operands in traffic.get(PORT, {}).values())
         blocks = max((run.part.plan.cost.bram18 + run.fifos.bram18 for run in self.runs), default=0)
         leaking = {ON_CHIP: blocks * self.leakage} if self.leakage is not None and self.chip.bounded else {}
         spent = energy.account(counts, self.costs, leaking, seconds)
@@ -98,9 +92,9 @@ class Account:
             arch=self.chip.name, workload=self.request.graph.name, clock_hz=self.chip.clock, cycles=cycles,
             seconds=seconds, macs=macs, utilization=macs / (self._peak() * cycles) if cycles else 0.0,
             mapping_efficiency=used / slots if slots else 0.0, units=dict(self._units()),
-            traffic_bytes=_sum(layer.traffic_bytes for layer in layers),
+            traffic_bytes=traffic,
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
-            buffers=self._buffers(blocks), dram=self._dram(layers, seconds), layers=tuple(layers),
+            buffers=self._buffers(blocks), dram=self.memory.statistics(moved, seconds), layers=tuple(layers),
             not_modelled=(*({**entry, "affects": "cycles"} for entry in self.request.missing),
                           {"what": f"energy of {ABSENT}", "where": [self.chip.unit_name(Fabric)], "affects": "energy"}),
             provenance={"version": __version__, **self.request.provenance}, convention="stream",
@@ -157,7 +151,7 @@ class Account:
 
     def _units(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every unit: kind, cycles by cause over the whole run, the share in which it computes, its width."""
-        total, words, bursts = self.begins[-1], sum(self.loads), 0
+        total, words, bursts = self.begins[-1], sum(self.memory.loads), 0
         for run in self.runs:
             folds = {stage.name: fold for stage, fold in _pairs(run)}
             for name, unit in run.graph.units.items():
@@ -214,7 +208,7 @@ class Account:
                 operand = "weight" if unit.endswith(".weights") else "output" if made.bursts.write else "input"
                 way = "write" if made.bursts.write else "read"
                 add(PORT, way, operand, made.firings * run.wiring.word)
-        if self.loads[index] and not fold.streamed:
+        if self.memory.loads[index] and not fold.streamed:
             add(PORT, "read", "weight", stage.matrix * self.chip.bits("weight") / 8)
         for way, operand, count in self.on_chip(stage, fold):
             add(ON_CHIP, way, operand, count)
@@ -238,15 +232,6 @@ class Account:
         uram = max((run.part.plan.cost.uram for run in self.runs), default=0)
         sizes = (self.fabric.bram18 + 16 * self.fabric.uram, blocks + 16 * uram)
         return {ON_CHIP: {"capacity_bytes": sizes[0] * BLOCK_BYTES, "peak_bytes": sizes[1] * BLOCK_BYTES}}
-
-    def _dram(self, layers: Sequence[Layer], seconds: float) -> dict[str, dict[str, Any]]:
-        memory = self.chip.memory
-        if not isinstance(memory, Simple) or not seconds:
-            return {}
-        traffic = _sum(layer.traffic_bytes for layer in layers).get(PORT, {})
-        moved = sum(sum(operands.values()) for operands in traffic.values())
-        share = moved / (memory.bandwidth * seconds)
-        return {PORT: {"bandwidth_utilization": share, "bandwidth_gbps": moved / seconds / 1e9}}
 
     def _compulsory(self) -> dict[str, int]:
         found = dict.fromkeys(("weight", "input", "output"), 0)
@@ -281,7 +266,7 @@ class Account:
         near = [i for i in beside if 0 <= i < len(pairs)]
         return {
             "layers": [stage.name for stage, _ in pairs], "start": self.begins[index],
-            "cycles": run.outcome.cycles, "interval": found["interval"], "loaded_words": self.loads[index],
+            "cycles": run.outcome.cycles, "interval": found["interval"], "loaded_words": self.memory.loads[index],
             "used": asdict(blocks), "fifos": asdict(run.fifos),
             "port_words": words, "bottleneck": found, "neighbours": [_slow(pairs[i]) for i in near],
         }  # fmt: skip

@@ -11,7 +11,7 @@ from sim.errors import DeadlockError
 from sim.fabric.cost import Cost, memory
 from sim.fabric.folding import Folder
 from sim.fabric.parts import Part, fit
-from sim.fabric.wiring import PORT, Wiring
+from sim.fabric.wiring import PORT, Places, Wiring
 from sim.streaming import blocking, ports
 from sim.streaming.graph import Graph
 from sim.streaming.net import Net
@@ -34,24 +34,25 @@ class PartRun:
     fifos: Cost
 
 
-def run(part: Part, chip: Arch, fabric: Fabric, images: int, kept: frozenset[str]) -> PartRun:
+def run(part: Part, chip: Arch, fabric: Fabric, images: int, kept: frozenset[str], places: Places) -> PartRun:
     """Return the run of a part, its stages narrowed where the FIFOs between them need the memory blocks.
 
     Raises MappingError where they need more than there are.
     """
     folder = Folder(chip, fabric)
-    done = _simulate(part, chip, fabric, images, kept)
+    done = _simulate(part, chip, fabric, images, kept, places)
     for _ in range(ATTEMPTS):
         total = part.plan.cost + done.fifos
         if not chip.bounded or fabric.bram18 is None or total.bram18 <= fabric.bram18:
             break
         part = replace(part, plan=fit(part.stages, folder, done.fifos))
-        done = _simulate(part, chip, fabric, images, kept)
+        done = _simulate(part, chip, fabric, images, kept, places)
     return done
 
 
-def _simulate(part: Part, chip: Arch, fabric: Fabric, images: int, kept: frozenset[str]) -> PartRun:
-    wiring = Wiring(part, chip, fabric, images, kept)
+def _simulate(part: Part, chip: Arch, fabric: Fabric, images: int, kept: frozenset[str],
+              places: Places) -> PartRun:  # fmt: skip
+    wiring = Wiring(part, chip, fabric, images, kept, places)
     graph, joins = wiring.build(), list(_joins(part))
     shallow = [joined[:-1] for joined in joins]
     for unbounded in (shallow, joins):
@@ -108,7 +109,7 @@ def _sized(wiring: Wiring, graph: Graph, found: Outcome, starts: dict[str, int])
 
 def _starts(wiring: Wiring, depths: dict[str, int]) -> dict[str, int]:
     """Return when each unit begins: as in a run of one image, since what comes later cannot delay it."""
-    first = Wiring(wiring.part, wiring.chip, wiring.fabric, 1, wiring.kept)
+    first = Wiring(wiring.part, wiring.chip, wiring.fabric, 1, wiring.kept, wiring.places)
     return _outcome(first.build().with_depths(dict(depths)), 1)[1]
 
 

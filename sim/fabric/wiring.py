@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-from sim.arch import Arch, Fabric
+from sim.arch import Arch, Dram, Fabric
 from sim.arch import channel as off_chip
 from sim.fabric.folding import Fold, held
 from sim.fabric.parts import Part
@@ -35,6 +35,8 @@ class Wiring:
     images: int
     kept: frozenset[str]
     """Tensors that later parts or nobody read: they go off chip."""
+    places: Places
+    """Where tensors lie in the memory behind the port."""
     units: list[Unit] = field(default_factory=list)
     channels: dict[str, Channel] = field(default_factory=dict)
     layer: dict[str, str] = field(default_factory=dict)
@@ -49,23 +51,18 @@ class Wiring:
         self.pace = {name: _paces(stage, folds[name])[0][1] for name, stage in self._named()}
         for name, stage in self._named():
             self._stage(stage, folds[name])
-        return Graph.of(self.part.stages[0].name, self.units, self.channels.values(), self._ports())
+        memory = self.chip.memory
+        memories = {PORT: memory.open()} if isinstance(memory, Dram) else {}
+        return Graph.of(self.part.stages[0].name, self.units, self.channels.values(), ports(self.chip, self.fabric),
+                        memories, self.chip.clock)  # fmt: skip
 
     def _named(self) -> list[tuple[str, Stage]]:
         return [(stage.name, stage) for stage in self.part.stages]
 
-    def _ports(self) -> list[Port]:
-        line, port = off_chip(self.chip), self.fabric.port
-        if line is None:
-            return []
-        return [Port(PORT, port.read_latency + line.latency, port.write_latency, port.outstanding)]
-
     @property
     def word(self) -> int:
-        """Bytes of a word of the port: as many as the memory has for every cycle, a power of two, at most the width."""
-        line = off_chip(self.chip)
-        rate = self.fabric.port.width if line is None else int(line.burst / line.cycles_per_burst)
-        return min(1 << max(0, min(rate, self.fabric.port.width).bit_length() - 1), BOUNDARY)
+        """Bytes of a word of the port."""
+        return word(self.chip, self.fabric)
 
     def _channel(self, name: str, width: int, bits: float, depth: int | None = None) -> str:
         size = max(1, ceil(width * bits))
@@ -105,7 +102,7 @@ class Wiring:
             return channel
         words = ceil(source.tokens * source.width * bits / 8 / self.word)
         raw = self._channel(f"{stage.name}.words{index}", self.word, 8)
-        self._read(stage, f"{stage.name}.load{index}", raw, words, self.images)
+        self._read(stage, f"{stage.name}.load{index}", raw, words, self.images, source.tensor)
         unpack = repack(f"{stage.name}.unpack{index}", raw, channel, words, source.tokens, self.images)
         self._add(stage, unpack)
         return channel
@@ -115,9 +112,9 @@ class Wiring:
         fold = self.part.plan.folds[self.part.stages.index(maker)]
         return ceil((latency(maker, fold) + 1) / max(1, self.pace[maker.name])) + 1
 
-    def _read(self, stage: Stage, name: str, channel: str, words: int, passes: int) -> None:
+    def _read(self, stage: Stage, name: str, channel: str, words: int, passes: int, tensor: str) -> None:
         reader = Reader(port=PORT, words=words, passes=passes, bytes=self.word, burst=self.fabric.port.burst,
-                        push=channel)  # fmt: skip
+                        address=self.places.base(tensor, words * self.word), push=channel)  # fmt: skip
         self._add(stage, reader.build(name))
 
     def _words(self, stage: Stage) -> int:
@@ -126,7 +123,8 @@ class Wiring:
 
     def _weights(self, stage: Stage, fold: Fold) -> str:
         channel = self._channel(f"{stage.name}.weight_words", self.word, 8)
-        self._read(stage, f"{stage.name}.weights", channel, self._words(stage), stage.tokens * self.images)
+        self._read(stage, f"{stage.name}.weights", channel, self._words(stage), stage.tokens * self.images,
+                   weights_of(stage))  # fmt: skip
         return channel
 
     def _window(self, stage: Stage, fold: Fold, source: Source, channel: str) -> str:
@@ -149,8 +147,48 @@ class Wiring:
         words = ceil(stage.tokens * stage.width * bits / 8 / self.word)
         raw = self._channel(f"{stage.name}.stored", self.word, 8)
         self._add(stage, repack(f"{stage.name}.pack", channel, raw, stage.tokens, words, self.images))
-        writer = Writer(port=PORT, words=words * self.images, bytes=self.word, burst=self.fabric.port.burst, pop=raw)
+        base = self.places.base(stage.task.writes, words * self.word)
+        writer = Writer(port=PORT, words=words, passes=self.images, bytes=self.word, burst=self.fabric.port.burst,
+                        address=base, pop=raw)  # fmt: skip
         self._add(stage, writer.build(f"{stage.name}.store"))
+
+
+@dataclass
+class Places:
+    """Where tensors lie off chip: one after the other from byte 0 on, each at a 4 KiB boundary."""
+
+    bases: dict[str, int] = field(default_factory=dict)
+    end: int = 0
+
+    def base(self, tensor: str, size: int) -> int:
+        """Return the byte at which a tensor of `size` bytes begins, the same whenever it is asked for."""
+        if tensor not in self.bases:
+            self.bases[tensor] = self.end
+            self.end += -(-size // BOUNDARY) * BOUNDARY
+        return self.bases[tensor]
+
+
+def weights_of(stage: Stage) -> str:
+    """Return what a stage's weights are called among tensors."""
+    return f"{stage.name}.weight"
+
+
+def ports(chip: Arch, fabric: Fabric) -> list[Port]:
+    """Return the port to off-chip memory, if there is any; a simple memory adds its latency, DRAM its own time."""
+    line, port = off_chip(chip), fabric.port
+    if line is None:
+        return []
+    if isinstance(chip.memory, Dram):
+        return [Port(PORT, port.read_latency, port.write_latency, port.outstanding, PORT)]
+    return [Port(PORT, port.read_latency + line.latency, port.write_latency, port.outstanding)]
+
+
+def word(chip: Arch, fabric: Fabric) -> int:
+    """Return the bytes of a word of the port: as many as the memory has for every cycle, a power of two, at most the
+    port's width."""
+    line = off_chip(chip)
+    rate = fabric.port.width if line is None else int(line.burst / line.cycles_per_burst)
+    return min(1 << max(0, min(rate, fabric.port.width).bit_length() - 1), BOUNDARY)
 
 
 def ahead(stage: Stage, source: Source) -> int:

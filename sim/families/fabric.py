@@ -8,6 +8,7 @@ from sim.fabric.account import Account
 from sim.fabric.execute import PartRun, run
 from sim.fabric.parts import parts
 from sim.fabric.stages import frames, stages
+from sim.fabric.wiring import Places
 from sim.family import FAMILIES, Request
 from sim.result import Result
 
@@ -19,15 +20,15 @@ def run_on_fabric(request: Request) -> Result:
     assert fabric is not None  # the family is that of its kind
     images = frames(request.graph, request.lowered)
     found = parts(stages(request.graph, request.lowered), chip, fabric)
-    done = list[PartRun]()
+    done, places = list[PartRun](), Places()
     for index, part in enumerate(found):
         if request.progress:
             request.progress(index, len(found), part.stages[0].name)
         inside = {stage.task.writes for stage in part.stages}
         read = {s.tensor for other in found if other is not part for stage in other.stages for s in stage.sources}
-        done.append(run(part, chip, fabric, images, frozenset(inside & (read | _last(request)))))
+        done.append(run(part, chip, fabric, images, frozenset(inside & (read | _last(request))), places))
     change = ceil(fabric.reconfiguration * chip.clock)
-    return Account(request, images, done, change).result()
+    return Account(request, images, done, change, places).result()
 
 
 def _last(request: Request) -> frozenset[str]:

@@ -24,12 +24,13 @@ import numpy as np
 import simpy
 
 from sim.arch import Arch, Dram
+from sim.dram.controller import controller_of
 from sim.dram.device import Device
 from sim.dram.timing import NEVER
 from sim.frontend import Stage
 from sim.hardware.movers import ChannelUnit
 from sim.hardware.ports import Ports
-from sim.hardware.sustained import controller_of, quiet, rates
+from sim.hardware.sustained import quiet, rates
 from sim.hardware.transfers import AGREE, COUNTED, SETTLED, Counts, Kind, Transit, counts_of, drift
 from sim.hardware.unit import Job, Watcher
 from sim.plan import Load, Step, Store, steps

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.arch import Arch, Dram, Simple
-from sim.dram.controller import Controller
+from sim.dram.controller import controller_of
 from sim.dram.device import Device
 
 STREAM = 4096
@@ -62,8 +62,3 @@ def quiet(device: Device) -> Device:
 def _run(device: Device, stream: NDArray[np.int64]) -> int:
     controller = controller_of(device)
     return controller.finish(controller.submit(stream, False))
-
-
-def controller_of(device: Device) -> Controller:
-    """Return controllers that take as many requests a clock as their buses can move data for."""
-    return Controller(device, per_clock=-(-device.buses // device.timing("BL")))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from sim.errors import ConfigError, Problem, unknown
-from sim.streaming.graph import FREES, TAKES, Channel, Graph
+from sim.streaming.graph import FREES, TAKES, Bursts, Channel, Graph
 from sim.yamlfile import dotted
 
 
@@ -49,6 +49,24 @@ def _units(graph: Graph) -> Iterator[Fault]:
             yield Fault("units", unit.name, "", "is connected to no channel; remove it, or give it 'pop' or 'push'")
         if unit.bursts is not None and unit.bursts.port not in graph.ports:
             yield Fault("units", unit.name, "port", unknown("port", unit.bursts.port, graph.ports))
+        elif unit.bursts is not None:
+            yield from _memory(graph, unit.name, unit.bursts)
+
+
+def _memory(graph: Graph, unit: str, bursts: Bursts) -> Iterator[Fault]:
+    memory = graph.ports[bursts.port].memory
+    if memory is None:
+        return
+    if memory not in graph.memories:
+        yield Fault("ports", bursts.port, "memory", unknown("memory", memory, graph.memories))
+        return
+    device, end = graph.memories[memory], max(map(_end_of, repeat(bursts), range(len(bursts.sizes))), default=0)
+    if end > device.capacity:
+        yield Fault("units", unit, "address", f"words end at byte {end:,}; {memory} ({device.name}) has {device.capacity:,}")
+
+
+def _end_of(bursts: Bursts, index: int) -> int:
+    return bursts.addresses[index] + bursts.sizes[index] * bursts.word
 
 
 def _ends(graph: Graph) -> Iterator[Fault]:

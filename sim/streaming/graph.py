@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from sim.dram.device import Device
+
 Verb = Literal["pop", "read", "free", "push"]
 TAKES: tuple[Verb, ...] = ("pop", "read")
 FREES: tuple[Verb, ...] = ("pop", "free")
@@ -62,11 +64,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Bursts:
-    """How a unit's firings go through a memory port: the words of each burst in order, one word a firing."""
+    """How a unit's firings go through a memory port: the words of each burst in order, one word a firing.
+
+    `addresses`: the byte at which each burst begins; `word`: bytes of a word; `operand`: whose bytes they are.
+    """
 
     port: str
     sizes: tuple[int, ...]
     write: bool = False
+    addresses: tuple[int, ...] = ()
+    word: int = 4
+    operand: str = "input"
 
 
 @dataclass(frozen=True)
@@ -117,17 +125,23 @@ class Port:
 
     `read_latency`, `write_latency`: cycles from a burst's request to its first word. `outstanding`: bursts of one
     unit that may be requested and not over; each has room in a buffer, so that a port is never held up by a channel.
+    `memory`: the DRAM behind the port, one of the graph's `memories`, whose own time comes on top; ports of the same
+    memory share its queues. Without one, the latencies are all there is.
     """
 
     name: str
     read_latency: int = 12
     write_latency: int = 7
     outstanding: int = 16
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Units and channels by name, in the order in which they were written; `ports` are the memories they share."""
+    """Units and channels by name, in the order in which they were written; `ports` lead to the memories they share.
+
+    `memories`: DRAM devices behind ports, by name. `clock_hz`: of all units and channels.
+    """
 
     name: str
     units: Mapping[str, Unit]
@@ -136,11 +150,14 @@ class Graph:
     title: str = ""
     digest: str = ""
     clock_hz: int = 10**9
+    memories: Mapping[str, Device] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, units: Iterable[Unit], channels: Iterable[Channel], ports: Iterable[Port] = ()) -> Graph:
+    def of(cls, name: str, units: Iterable[Unit], channels: Iterable[Channel], ports: Iterable[Port] = (),
+           memories: Mapping[str, Device] = {}, clock_hz: int = 10**9) -> Graph:  # fmt: skip
         """Return the graph of these parts, in this order."""
-        return cls(name, {u.name: u for u in units}, {c.name: c for c in channels}, {p.name: p for p in ports})
+        return cls(name, {u.name: u for u in units}, {c.name: c for c in channels}, {p.name: p for p in ports},
+                   memories=memories, clock_hz=clock_hz)  # fmt: skip
 
     @cached_property
     def producer(self) -> dict[str, str]:

@@ -2,30 +2,39 @@
 
 Requests are served in order of their time. A unit that is blocked can only be freed by a word of a burst not yet
 served, so that whatever it requests later, it requests later than that burst was: when nobody can go on, the earliest
-request known is the earliest of all, and is served.
+request known is the earliest of all, and is served. With DRAM behind a port, its clocks go on until then, unless a
+burst comes back before.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sim.streaming import blocking
 from sim.streaming.blocking import Blocked, Window
+from sim.streaming.controllers import Controllers, Flight, Route
 from sim.streaming.graph import Bursts, Graph, Port
 from sim.streaming.net import Net
 
 
 @dataclass
 class Client:
-    """A unit at a port: requests known and not served, and the first cycles of bursts served and not yet begun."""
+    """A unit at a port: requests known and not served, bursts under way in DRAM, and the first cycles of those that
+    are served and not yet begun."""
 
     unit: int
     bursts: Bursts
     port: Port
-    requests: deque[tuple[int, int]] = field(default_factory=deque)
+    route: Route | None = None
+    requests: deque[int] = field(default_factory=deque)
+    flying: deque[Flight] = field(default_factory=deque)
     served: deque[int] = field(default_factory=deque)
     asked: int = 0
+    sent: int = 0
+    back: int = 0
     issued: int = -1
 
     @property
@@ -37,56 +46,132 @@ class Client:
         """Request the next burst, if there is one, at `time` or a cycle after the request before."""
         if self.asked < len(self.bursts.sizes):
             self.issued = max(self.issued + 1, time)
-            self.requests.append((self.issued, self.bursts.sizes[self.asked]))
+            self.requests.append(self.issued)
             self.asked += 1
 
 
 @dataclass
 class Traffic:
-    """What went through a port: bursts, words, and the end of the last."""
+    """What went through a port: bursts, words, and the end of the last; of writes apart where DRAM is behind it, as
+    AXI has a channel for each."""
 
     bursts: int = 0
     words: int = 0
     end: int = 0
+    written: int = 0
 
 
 @dataclass
 class Memory:
-    """The ports of a graph at work."""
+    """The ports of a graph at work, and what is behind them. `now`: the cycle up to which DRAM has been carried out."""
 
     clients: list[Client]
     traffic: dict[str, Traffic]
     waited: dict[int, int]
+    controllers: dict[str, Controllers]
+    now: int = 0
 
-    def serve(self) -> Client | None:
-        """Serve the earliest request of all ports and return who asked; None where there is none."""
-        asking = [client for client in self.clients if client.requests]
-        if not asking:
-            return None
-        client = min(asking, key=lambda client: client.requests[0][0])
-        issued, words = client.requests.popleft()
-        traffic = self.traffic[client.port.name]
-        start = max(issued + client.latency, traffic.end)
+    def serve(self) -> list[Client]:
+        """Serve the earliest request of all ports; return whom that, or a burst that came back before, lets go on."""
+        while True:
+            client = min((c for c in self.clients if c.requests), key=lambda c: c.requests[0], default=None)
+            woken = self._go_on(client.requests[0] if client else None)
+            if woken or client is None:
+                return woken
+            if client.route is None:
+                self._pass(client)
+                return [client]
+            self._send(client)
+
+    def _pass(self, client: Client) -> None:
+        """Let a burst through a port with fixed latencies."""
+        traffic, words = self.traffic[client.port.name], client.bursts.sizes[client.sent]
+        start = max(client.requests.popleft() + client.latency, traffic.end)
         traffic.bursts, traffic.words, traffic.end = traffic.bursts + 1, traffic.words + words, start + words
         client.served.append(start)
-        return client
+        client.sent += 1
+
+    def _send(self, client: Client) -> None:
+        """Send a burst to DRAM: a read's request at once, a write once its words have gone over the port."""
+        traffic, words = self.traffic[client.port.name], client.bursts.sizes[client.sent]
+        at = client.requests.popleft()
+        if client.bursts.write:
+            at = traffic.written = max(at, traffic.written) + words
+        assert client.port.memory is not None and client.route is not None  # else it is passed
+        client.flying.append(self.controllers[client.port.memory].send(client.route, client.sent, at))
+        traffic.bursts, traffic.words = traffic.bursts + 1, traffic.words + words
+        client.sent += 1
+
+    def _go_on(self, until: int | None) -> list[Client]:
+        """Carry out what DRAM does until cycle `until`, or until bursts are back; return whose they are."""
+        flying = [client for client in self.clients if client.flying]
+        step = min((max(1, client.latency) for client in flying), default=0)
+        while flying and (until is None or self.now < until):
+            self.now = self.now + step if until is None else min(self.now + step, until)
+            for controllers in self.controllers.values():
+                controllers.advance(self.now)
+            back = sorted((clock, client.unit) for client in flying for clock in _back(client))
+            if back:
+                units = dict.fromkeys(unit for _, unit in back)
+                clients = {client.unit: client for client in flying}
+                for _, unit in back:
+                    self._deliver(clients[unit])
+                return [clients[unit] for unit in units]
+        self.now = max(self.now, until or 0)
+        return []
+
+    def _deliver(self, client: Client) -> None:
+        """Bring the words of a read over the port, one a cycle from when none of them has to wait; end a write."""
+        assert client.port.memory is not None  # DRAM brought it
+        controllers, traffic = self.controllers[client.port.memory], self.traffic[client.port.name]
+        words, clocks = client.bursts.sizes[client.back], client.flying.popleft().clocks()
+        if client.bursts.write:
+            client.served.append(controllers.cycles(clocks[-1]) + client.latency - words)
+        else:
+            free = [controllers.cycles(clock) + client.latency - word for word, clock in enumerate(clocks)]
+            start = max(traffic.end, *free)
+            traffic.end = start + words
+            client.served.append(start)
+        client.back += 1
+
+    def statistics(self, cycles: int) -> dict[str, dict[str, Any]]:
+        """Return what each DRAM did in a run of so many cycles."""
+        return {name: controllers.statistics(cycles) for name, controllers in self.controllers.items()}
+
+
+def _back(client: Client) -> Iterator[int]:
+    """Yield the clock at which each burst of a client is back that is: none before those ahead of it."""
+    last = 0
+    for flight in client.flying:
+        if not flight.over:
+            return
+        last = max(last, *flight.clocks())
+        yield last
 
 
 def run(graph: Graph, net: Net, window: Window) -> Memory:
     """Carry out the whole run of a graph with memory ports; return what the ports did."""
     clients = {
-        index: Client(index, unit.bursts, graph.ports[unit.bursts.port])
-        for index, unit in enumerate(net.units)
-        if unit.bursts is not None
+        index: _client(graph, index, unit.bursts) for index, unit in enumerate(net.units) if unit.bursts is not None
     }
-    memory = Memory(list(clients.values()), {name: Traffic() for name in graph.ports}, dict.fromkeys(clients, 0))
+    used = {client.port.memory for client in clients.values()}
+    controllers = {name: Controllers(graph.memories[name], graph.clock_hz) for name in graph.memories if name in used}
+    memory = Memory(list(clients.values()), {name: Traffic() for name in graph.ports}, dict.fromkeys(clients, 0),
+                    controllers)  # fmt: skip
     programs = [_program(net, window, unit, clients, memory) for unit in range(len(net.units))]
     blocking.drive(net, window, programs)
-    while (client := memory.serve()) is not None:
-        if window.blocked.get(client.unit) == blocking.PORT:
-            del window.blocked[client.unit]
-            blocking.drive(net, window, programs, [client.unit])
+    while served := memory.serve():
+        units = [client.unit for client in served if window.blocked.get(client.unit) == blocking.PORT]
+        for unit in units:
+            del window.blocked[unit]
+        if units:
+            blocking.drive(net, window, programs, units)
     return memory
+
+
+def _client(graph: Graph, unit: int, bursts: Bursts) -> Client:
+    port = graph.ports[bursts.port]
+    return Client(unit, bursts, port, None if port.memory is None else Route(graph.memories[port.memory], bursts))
 
 
 def _program(net: Net, window: Window, unit: int, clients: dict[int, Client], memory: Memory) -> Blocked:

@@ -70,7 +70,8 @@ class PortResult:
 class StreamResult:
     """A run of a streaming graph. `cycles`: end of the last unit, None in a deadlock; `stopped_at`: the last activity.
 
-    `deadlock` says who is blocked, and why; `engine` which of the two found it (they agree).
+    `deadlock` says who is blocked, and why; `engine` which of the two found it (they agree). `dram`:
+    what each memory behind a port did; writes that its queue still holds at the end are counted.
     """
 
     graph: str
@@ -81,6 +82,7 @@ class StreamResult:
     units: Mapping[str, UnitResult]
     channels: Mapping[str, ChannelResult]
     ports: Mapping[str, PortResult]
+    dram: Mapping[str, Mapping[str, Any]]
     deadlock: Deadlock | None
     provenance: Mapping[str, Any]
 
@@ -93,7 +95,7 @@ class StreamResult:
             stopped_at=found.cycles, engine=found.engine,
             units={unit.name: _unit(net, found, index) for index, unit in enumerate(net.units)},
             channels={name: _channel(graph, found, index) for index, name in enumerate(net.channels)},
-            ports=_ports(found), deadlock=deadlock,
+            ports=_ports(found), dram=found.memory.statistics(found.cycles) if found.memory else {}, deadlock=deadlock,
             provenance={"version": __version__, "graph_sha256": graph.digest, "overrides": dict(overrides)},
         )  # fmt: skip
 
@@ -112,6 +114,7 @@ class StreamResult:
             "units": {name: asdict(unit) for name, unit in self.units.items()},
             "channels": {name: asdict(channel) for name, channel in self.channels.items()},
             "ports": {name: asdict(port) for name, port in self.ports.items()},
+            "dram": {name: dict(did) for name, did in self.dram.items()},
             "memory_bits": {
                 "capacity": self.bits,
                 "peak": sum(c.peak_occupancy * c.bits for c in self.channels.values()),

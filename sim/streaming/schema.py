@@ -9,12 +9,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from sim import library, units
+from sim.dram.device import Device
+from sim.dram.device import load as open_device
 from sim.errors import ConfigError, Problem, TiletickError, unknown
 from sim.expressions import evaluate
 from sim.streaming import checks
 from sim.streaming.graph import Channel, Graph, Port, Unit
 from sim.streaming.kinds import UNITS
-from sim.yamlfile import Document, Path_, Strict, check, in_order, read
+from sim.yamlfile import SETTING, Document, Path_, Strict, check, in_order, read
 
 UNBOUNDED = "unbounded"
 SHIFT_REGISTER = 2
@@ -57,14 +59,19 @@ class PortFile(Strict):
     read_latency: int = Field(12, ge=1, description="cycles from a request to its first beat")
     write_latency: int = Field(7, ge=1, description="the same of a write")
     outstanding: int = Field(16, ge=1, description="bursts of one unit requested and not over")
+    memory: str | None = Field(None, description="DRAM behind it: one of `memories`, or a device; left out: none")
 
     def build(self, name: str) -> Port:
         """Return the port."""
-        return Port(name, self.read_latency, self.write_latency, self.outstanding)
+        return Port(name, self.read_latency, self.write_latency, self.outstanding, self.memory)
 
 
 class GraphFile(Strict):
-    """A graph's file; any value may be an expression of `params`. `channel` holds the defaults of all channels."""
+    """A graph's file; any value may be an expression of `params`. `channel` holds the defaults of all channels.
+
+    An entry of `memories` names its `device` and any key of the device that it changes. Ports that name the same
+    memory share its controllers; a port may name a device as it is in the library.
+    """
 
     name: str
     title: str = ""
@@ -75,6 +82,7 @@ class GraphFile(Strict):
     channel: dict[str, Any] = {}
     channels: dict[str, dict[str, Any]] = {}
     ports: dict[str, dict[str, Any]] = {}
+    memories: dict[str, dict[str, Any]] = {}
 
     @field_validator("clock")
     @classmethod
@@ -110,10 +118,11 @@ def build(document: Document, overrides: Mapping[str, object] = {}, path: Path |
     built = _units(document, problems)
     channels = _channels(document, built, problems)
     ports = _parts(PortFile, document, "ports", problems)
+    memories = _memories(document, ports, problems)
     if problems:
         raise ConfigError(*in_order(problems))
     graph = Graph(file.name, built, channels, ports, file.title, document.digest(),
-                  units.parse_whole("frequency", file.clock))  # fmt: skip
+                  units.parse_whole("frequency", file.clock), memories)  # fmt: skip
     faults = [document.problem(_place(document, fault), fault.message) for fault in checks.faults(graph)]
     if faults:
         raise ConfigError(*in_order(list(dict.fromkeys(faults))))
@@ -143,9 +152,9 @@ def _target(data: Mapping[str, Any], key: str) -> Path_:
     part, name, *inner = key.split(".") if "." in key else (key, "")
     if key.removeprefix("params.") in params:
         return "params", key.removeprefix("params.")
-    if part in ("units", "ports") and inner and name not in data.get(part, {}):
-        raise ValueError(unknown(part.removesuffix("s"), name, data.get(part, {})))
-    if part in ("units", "ports", "channels") and inner:
+    if part in ("units", "ports", "memories") and inner and name not in data.get(part, {}):
+        raise ValueError(unknown({"memories": "memory"}.get(part, part.removesuffix("s")), name, data.get(part, {})))
+    if part in ("units", "ports", "memories", "channels") and inner:
         return part, name, *inner
     if part == "clock" and not name:
         return ("clock",)
@@ -165,7 +174,7 @@ def _resolved(document: Document, problems: list[Problem]) -> Document:
             problems.append(document.problem(("params", key), f"expected a whole number, not {values[key]!r}"))
     parts: dict[str, Any] = {
         part: _value(document, (part,), document.data[part], values, problems)
-        for part in ("units", "channel", "channels", "ports")
+        for part in ("units", "channel", "channels", "ports", "memories")
         if part in document.data
     }
     return Document(document.file, {**document.data, **parts, "params": values}, document.places)
@@ -222,6 +231,45 @@ def _channels(document: Document, built: Mapping[str, Unit], problems: list[Prob
     laid = {name: {**defaults, **written.get(name, {})} for name in dict.fromkeys(named)}
     whole = Document(document.file, {**document.data, "channels": laid}, document.places)
     return _parts(ChannelFile, whole, "channels", problems)
+
+
+def _memories(document: Document, ports: Mapping[str, Port], problems: list[Problem]) -> dict[str, Device]:
+    """Return the DRAM behind the ports: those of the file, and devices that ports name."""
+    written = document.data.get("memories", {})
+    found = dict[str, Device]()
+    for name, keys in written.items():
+        changes = dict(keys)
+        device = changes.pop("device", None)
+        if not isinstance(device, str):
+            problems.append(document.problem(("memories", name), "missing key 'device', the name of a DRAM device"))
+            continue
+        _open(document, ("memories", name), (name, device, _flat(changes)), found, problems)
+    for port in ports.values():
+        if port.memory is not None and port.memory not in written and port.memory not in found:
+            _open(document, ("ports", port.name, "memory"), (port.memory, port.memory, {}), found, problems)
+    return found
+
+
+def _open(document: Document, path: Path_, entry: tuple[str, str, Mapping[str, Any]], found: dict[str, Device],
+          problems: list[Problem]) -> None:  # fmt: skip
+    """Put the device of an entry (name, device, changes) into `found`; what is wrong with it goes to `problems`."""
+    name, device, changes = entry
+    try:
+        found[name] = open_device(device, changes)
+    except ConfigError as error:
+        for problem in error.problems:
+            key = (problem.file or "").removeprefix(SETTING)
+            own = key in changes
+            text = problem.message if own or not problem.file else str(problem)
+            problems.append(document.problem((*path, *key.split(".")) if own else path, text))
+
+
+def _flat(keys: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested keys as dotted ones."""
+    found: dict[str, Any] = {}
+    for key, value in keys.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def _parts(model: Any, document: Document, part: str, problems: list[Problem]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ to a schema).
 """
 
 from sim.yamlfile.checking import Clash, Strict, check, in_order
-from sim.yamlfile.document import Document, Path_, dotted
+from sim.yamlfile.document import SETTING, Document, Path_, dotted
 from sim.yamlfile.parsing import parse, read, scalar
 
-__all__ = ["Clash", "Document", "Path_", "Strict", "check", "dotted", "in_order", "parse", "read", "scalar"]
+__all__ = ["SETTING", "Clash", "Document", "Path_", "Strict", "check", "dotted", "in_order", "parse", "read", "scalar"]

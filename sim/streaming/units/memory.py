@@ -9,6 +9,7 @@ from pydantic import Field
 from sim.streaming.graph import Bursts, Phase, Unit
 from sim.streaming.kinds import UNITS, UnitFile
 
+Operand = Literal["weight", "input", "output", "kv", "index", "routing"]
 BOUNDARY = 4096
 """Bytes whose multiples no burst may cross (AMBA AXI protocol, ARM IHI 0022, A3.4.1)."""
 
@@ -27,17 +28,21 @@ class Mover(UnitFile):
     burst: int = Field(16, ge=1, le=256, description="most words of a burst; AXI4 allows 256")
     address: int = Field(0, ge=0, description="byte at which the words begin")
 
+    operand: Operand = Field("input", description="whose bytes they are, in the traffic of the result")
+
     def bursts(self, write: bool) -> Bursts:
         """Return the bursts of all passes; ValueError where a word does not divide a 4 KiB page."""
         if BOUNDARY % self.bytes or self.address % self.bytes:
             raise ValueError(f"words of {self.bytes} bytes at {self.address} cross a 4 KiB boundary; "
                              "'bytes' must divide 4096, and 'address' be a multiple of it")  # fmt: skip
-        sizes, done = list[int](), 0
+        sizes, addresses, done = list[int](), list[int](), 0
         while done < self.words:
-            room = (BOUNDARY - (self.address + done * self.bytes) % BOUNDARY) // self.bytes
+            addresses.append(self.address + done * self.bytes)
+            room = (BOUNDARY - addresses[-1] % BOUNDARY) // self.bytes
             sizes.append(min(self.burst, self.words - done, room))
             done += sizes[-1]
-        return Bursts(self.port, tuple(sizes) * self.passes, write)
+        return Bursts(self.port, tuple(sizes) * self.passes, write, tuple(addresses) * self.passes, self.bytes,
+                      self.operand)  # fmt: skip
 
 
 @UNITS.register("reader")
@@ -63,6 +68,7 @@ class Writer(Mover):
 
     kind: Literal["writer"] = "writer"
     pop: str
+    operand: Operand = Field("output", description="whose bytes they are, in the traffic of the result")
 
     def build(self, name: str) -> Unit:
         """Return the unit."""
