@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from sim.importers.scalesim import import_scalesim as import_scalesim
     from sim.op import OPS as OPS
     from sim.op import Op as Op
+    from sim.pricing import stream as stream
     from sim.report.catalogue import catalogue as catalogue
     from sim.report.compare import load_result as load_result
     from sim.report.show import show as show
     from sim.report.summary import summarize as summarize
     from sim.result import Result as Result
     from sim.simulate import run as run
-    from sim.streaming.simulate import simulate as stream
     from sim.workload import open_workload as load_workload
 
 _HOMES = {
@@ -59,7 +59,7 @@ _HOMES = {
     "load_workload": "sim.workload:open_workload",
     "run": "sim.simulate:run",
     "show": "sim.report.show:show",
-    "stream": "sim.streaming.simulate:simulate",
+    "stream": "sim.pricing:stream",
     "summarize": "sim.report.summary:summarize",
 }
 """Each public name to the module that holds it and what it is called there."""

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
 import simpy
@@ -105,7 +105,7 @@ class Dram:
             for _, unit, index, port, event in sorted(self.asked, key=lambda each: each[0]):
                 self._send(now, unit, index, port, event)
             self.asked.clear()
-            for clock in range(self.parts[0].clock, floor((now + 1) / self.cycle)):
+            for clock in range(self.parts[0].clock, ceil((now + 1) / self.cycle)):
                 self._tick(clock)
             self._hand_back()
             if not self.under_way and len(self.ends) == len(self.order):

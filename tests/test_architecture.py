@@ -19,7 +19,7 @@ LAYERS = [
     "dataflows planner execute reference layers",
     "timeline hardware frontend engine programs layout bounds",
     "energy result nest area",
-    "mapper accounting notes family fabric stages inmemory",
+    "mapper accounting notes family fabric pricing stages inmemory",
     "families offload simulate generation",
     "alone",
     "animation importers plot report rtl validate sweep",

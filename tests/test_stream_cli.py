@@ -54,14 +54,14 @@ def test_the_ring_counts_what_is_short(capsys) -> None:
 def test_text_tells_units_channels_and_totals(capsys) -> None:
     status, out = stream(capsys, "attention/naive")
     assert status == 0
-    assert "cycles  4,163 = 4.163 us at 1 GHz, to the end of the last unit" in out
+    assert "  4,163 = 4.163 us at 1 GHz, to the end of the last unit" in out
     assert "b        exp   div    4,096     66    66      0      2\n" in out
 
 
 def test_text_tells_a_deadlock(capsys) -> None:
     status, out = stream(capsys, "attention/scaled", "--set", "n=16", "--set", "long_depth=13")
     assert status == 1
-    assert "deadlock  nothing moves after cycle" in out
+    assert "nothing moves after cycle" in out
     assert "Deadlock: each of these waits for the next, and the last for the first\n" in out
     assert out.endswith("The smallest change that frees it: --set channels.b.depth=14 --set channels.f.depth=14\n")
 

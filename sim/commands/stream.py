@@ -14,8 +14,9 @@ from typing import Any
 from sim import textfile
 from sim.commands._options import add_set, overrides, width
 from sim.errors import DeadlockError
+from sim.pricing import stream
 from sim.report.stream import sizing_text, stream_text
-from sim.streaming.simulate import simulate, size_fifos
+from sim.streaming.simulate import size_fifos
 from sim.streaming.sizing import Sizing
 
 DEADLOCKED = 1
@@ -35,7 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Run the graph and put the result where the options say; return 1 for a deadlock, else 0."""
     settings = overrides(options.settings)
-    result = simulate(options.graph, settings)
+    result = stream(options.graph, settings)
     sizing = _sizing(options.graph, settings) if options.size_fifos else None
     data = result.to_dict() | ({"sizing": sizing.to_dict()} if sizing else {})
     text = json.dumps(data, indent=1) + "\n"

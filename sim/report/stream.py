@@ -60,6 +60,13 @@ def _totals(result: StreamResult) -> list[tuple[str, str]]:
     for name, port in result.ports.items():
         text = f"{port.words:,} words in {port.bursts:,} bursts, a word in {port.utilization:.1%} of the cycles"
         lines.append((f"port {name}", text))
+    for memory, ways in result.traffic_bytes.items():
+        read, written = (sum(ways[way].values()) for way in ("read", "write"))
+        lines.append((f"traffic {memory}", f"{read:,} bytes read, {written:,} written"))
+    if result.energy_pj is not None:
+        parts = ", ".join(f"{name} {pj / 1e6:,.3g}" for name, pj in result.energy_pj["by_component"].items())
+        lines.append(("energy", f"{result.energy_pj['total'] / 1e6:,.4g} uJ ({parts})"))
+    lines += [("not modelled", f"{entry['what']}: {', '.join(entry['where'])}") for entry in result.not_modelled]
     return [*lines, ("FIFOs", f"{capacity} in all, {peak:,} bits at their fullest")]
 
 

@@ -62,7 +62,8 @@ def _memory(graph: Graph, unit: str, bursts: Bursts) -> Iterator[Fault]:
         return
     device, end = graph.memories[memory], max(map(_end_of, repeat(bursts), range(len(bursts.sizes))), default=0)
     if end > device.capacity:
-        yield Fault("units", unit, "address", f"words end at byte {end:,}; {memory} ({device.name}) has {device.capacity:,}")
+        there = f"{memory} ({device.name}) has {device.capacity:,}"
+        yield Fault("units", unit, "address", f"words end at byte {end:,}; {there}")
 
 
 def _end_of(bursts: Bursts, index: int) -> int:

@@ -110,8 +110,8 @@ class Controllers:
         self.per_clock = per_clock_of(device)
 
     def clock(self, cycle: int) -> int:
-        """Return the clock that has come at a cycle."""
-        return cycle * self.cycle.denominator // self.cycle.numerator
+        """Return the first clock that begins at a cycle or after it."""
+        return -(-cycle * self.cycle.denominator // self.cycle.numerator)
 
     def cycles(self, clock: int) -> int:
         """Return the first cycle at which a clock has come."""
@@ -119,8 +119,7 @@ class Controllers:
 
     def send(self, route: Route, index: int, cycle: int) -> Flight:
         """Send burst `index` of a route on its way, to be at the controllers at `cycle`."""
-        since = -(-cycle * self.cycle.denominator // self.cycle.numerator)
-        arrivals = route.arrivals(index, since)
+        arrivals = route.arrivals(index, self.clock(cycle))
         for number, arrival in arrivals:
             self.waiting[number].append(arrival)
             self.requests += len(arrival.banks)
@@ -129,7 +128,7 @@ class Controllers:
         return Flight([arrival for _, arrival in arrivals], [] if write else route.needed(index), write)
 
     def advance(self, cycle: int) -> None:
-        """Carry out all that happens up to `cycle`."""
+        """Carry out all clocks that begin before `cycle`."""
         until = self.clock(cycle)
         for number in range(len(self.controller.parts)):
             while self.controller.parts[number].clock < until:

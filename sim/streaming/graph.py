@@ -84,6 +84,7 @@ class Unit:
     `holds`: words that it keeps of a channel in a buffer of its own, which add to that channel's depth.
     `bursts`: the memory port that its words go through. `behaviour`: what it computes, `sim.streaming.values`.
     `dynamic`: how many tokens it makes of each depends on values; its phases only name its channels.
+    `macs`: products in the whole run; `lanes`: elements in each of its input tokens.
     """
 
     name: str
@@ -95,6 +96,8 @@ class Unit:
     bursts: Bursts | None = None
     behaviour: Any = None
     dynamic: bool = False
+    macs: int = 0
+    lanes: int = 1
 
     @cached_property
     def firings(self) -> int:
@@ -126,7 +129,8 @@ class Port:
     `read_latency`, `write_latency`: cycles from a burst's request to its first word. `outstanding`: bursts of one
     unit that may be requested and not over; each has room in a buffer, so that a port is never held up by a channel.
     `memory`: the DRAM behind the port, one of the graph's `memories`, whose own time comes on top; ports of the same
-    memory share its queues. Without one, the latencies are all there is.
+    memory share its queues. Without one, the latencies are all there is, and `technology` says what kind of DRAM
+    prices the bits.
     """
 
     name: str
@@ -134,13 +138,15 @@ class Port:
     write_latency: int = 7
     outstanding: int = 16
     memory: str | None = None
+    technology: str = "lpddr4"
 
 
 @dataclass(frozen=True)
 class Graph:
     """Units and channels by name, in the order in which they were written; `ports` lead to the memories they share.
 
-    `memories`: DRAM devices behind ports, by name. `clock_hz`: of all units and channels.
+    `memories`: DRAM devices behind ports, by name. `clock_hz`: of all units and channels. `technology`: the
+    energy table, by name or path.
     """
 
     name: str
@@ -151,6 +157,7 @@ class Graph:
     digest: str = ""
     clock_hz: int = 10**9
     memories: Mapping[str, Device] = field(default_factory=dict)
+    technology: str = "45nm"
 
     @classmethod
     def of(cls, name: str, units: Iterable[Unit], channels: Iterable[Channel], ports: Iterable[Port] = (),

@@ -13,6 +13,10 @@ from sim.streaming.net import Net
 from sim.streaming.outcome import Outcome
 from sim.version import __version__
 
+FIFOS = "fifos"
+"""All FIFOs together, as `traffic_bytes` and the energy name them."""
+TOKEN = "token"
+"""Whose bytes those are in FIFOs: nothing says what a token holds."""
 SCHEMA = "tiletick.stream/1"
 CAUSES = (
     "compute", "fill", "drain", "wait_input", "wait_weight", "wait_output_space", "wait_dependency", "idle",
@@ -38,7 +42,8 @@ class UnitResult:
 class ChannelResult:
     """A channel: `depth` in tokens (None: unbounded), `bits` of a token, and what passed through.
 
-    `buffer`: tokens that its consumer keeps in a buffer of its own beyond the depth.
+    `tokens` were pushed, and `popped` freed their slots. `buffer`: tokens that its consumer keeps in a
+    buffer of its own beyond the depth.
 
     `peak_occupancy`: most tokens in it at the end of a cycle, those in the pipeline of its producer and those in
     the buffer of its consumer included. `stall_cycles` = `full_cycles` (the producer waits for a slot) +
@@ -51,6 +56,7 @@ class ChannelResult:
     buffer: int
     bits: int
     tokens: int
+    popped: int
     peak_occupancy: int
     stall_cycles: int
     full_cycles: int
@@ -71,7 +77,8 @@ class StreamResult:
     """A run of a streaming graph. `cycles`: end of the last unit, None in a deadlock; `stopped_at`: the last activity.
 
     `deadlock` says who is blocked, and why; `engine` which of the two found it (they agree). `dram`:
-    what each memory behind a port did; writes that its queue still holds at the end are counted.
+    what each memory behind a port did; writes that its queue still holds at the end are counted. `traffic_bytes`: by
+    memory, direction and operand. `energy_pj`: None where nobody has priced the run (`sim.pricing`).
     """
 
     graph: str
@@ -82,9 +89,12 @@ class StreamResult:
     units: Mapping[str, UnitResult]
     channels: Mapping[str, ChannelResult]
     ports: Mapping[str, PortResult]
+    traffic_bytes: Mapping[str, Mapping[str, Mapping[str, int]]]
     dram: Mapping[str, Mapping[str, Any]]
     deadlock: Deadlock | None
     provenance: Mapping[str, Any]
+    energy_pj: Mapping[str, Any] | None = None
+    not_modelled: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, graph: Graph, found: Outcome, deadlock: Deadlock | None, overrides: Mapping[str, Any]) -> StreamResult:
@@ -95,7 +105,8 @@ class StreamResult:
             stopped_at=found.cycles, engine=found.engine,
             units={unit.name: _unit(net, found, index) for index, unit in enumerate(net.units)},
             channels={name: _channel(graph, found, index) for index, name in enumerate(net.channels)},
-            ports=_ports(found), dram=found.memory.statistics(found.cycles) if found.memory else {}, deadlock=deadlock,
+            ports=_ports(found), traffic_bytes=_traffic(graph, net, found),
+            dram=found.memory.statistics(found.cycles) if found.memory else {}, deadlock=deadlock,
             provenance={"version": __version__, "graph_sha256": graph.digest, "overrides": dict(overrides)},
         )  # fmt: skip
 
@@ -114,6 +125,9 @@ class StreamResult:
             "units": {name: asdict(unit) for name, unit in self.units.items()},
             "channels": {name: asdict(channel) for name, channel in self.channels.items()},
             "ports": {name: asdict(port) for name, port in self.ports.items()},
+            "traffic_bytes": {memory: {way: dict(each) for way, each in ways.items()}
+                              for memory, ways in self.traffic_bytes.items()},
+            "energy_pj": None if self.energy_pj is None else dict(self.energy_pj),
             "dram": {name: dict(did) for name, did in self.dram.items()},
             "memory_bits": {
                 "capacity": self.bits,
@@ -121,6 +135,7 @@ class StreamResult:
             },
             "deadlock": None if self.deadlock is None else [asdict(item) for item in self.deadlock.blocked],
             "explanation": None if self.deadlock is None else self.deadlock.to_dict(),
+            "not_modelled": [dict(entry) for entry in self.not_modelled],
             "provenance": dict(self.provenance),
         }  # fmt: skip
 
@@ -157,10 +172,25 @@ def _channel(graph: Graph, found: Outcome, index: int) -> ChannelResult:
     full, empty = found.full[index], found.empty[index]
     return ChannelResult(
         graph.producer[channel.name], graph.consumer[channel.name], channel.depth,
-        graph.buffer(channel.name), channel.bits, found.pushed[index], found.peak[index], full + empty, full, empty,
+        graph.buffer(channel.name), channel.bits, found.pushed[index], found.freed[index], found.peak[index],
+        full + empty, full, empty,
     )  # fmt: skip
 
 
 def _ports(found: Outcome) -> dict[str, PortResult]:
     traffic = found.memory.traffic if found.memory else {}
     return {name: PortResult(t.bursts, t.words, t.words / max(1, found.cycles)) for name, t in traffic.items()}
+
+
+def _traffic(graph: Graph, net: Net, found: Outcome) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the bytes into and out of all FIFOs, and over ports by the memory behind them; whole bursts asked for."""
+    bits = [graph.channels[name].bits for name in net.channels]
+    moved = {FIFOS: {
+        way: {TOKEN: sum(-(-count * width // 8) for count, width in zip(counts, bits, strict=True))}
+        for way, counts in (("read", found.freed), ("write", found.pushed))
+    }}  # fmt: skip
+    for client in found.memory.clients if found.memory else ():
+        bursts, place = client.bursts, client.port.memory or client.port.name
+        way = moved.setdefault(place, {"read": {}, "write": {}})["write" if bursts.write else "read"]
+        way[bursts.operand] = way.get(bursts.operand, 0) + sum(bursts.sizes[: client.sent]) * bursts.word
+    return moved

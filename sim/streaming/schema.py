@@ -60,10 +60,11 @@ class PortFile(Strict):
     write_latency: int = Field(7, ge=1, description="the same of a write")
     outstanding: int = Field(16, ge=1, description="bursts of one unit requested and not over")
     memory: str | None = Field(None, description="DRAM behind it: one of `memories`, or a device; left out: none")
+    technology: str = Field("lpddr4", description="the DRAM entry of the energy table, without `memory`")
 
     def build(self, name: str) -> Port:
         """Return the port."""
-        return Port(name, self.read_latency, self.write_latency, self.outstanding, self.memory)
+        return Port(name, self.read_latency, self.write_latency, self.outstanding, self.memory, self.technology)
 
 
 class GraphFile(Strict):
@@ -77,6 +78,7 @@ class GraphFile(Strict):
     title: str = ""
     source: str = ""
     clock: str = "1 GHz"
+    technology: str = "45nm"
     params: dict[str, Any] = Field({}, description="whole numbers by name; one may be an expression of those before it")
     units: dict[str, dict[str, Any]] = Field(min_length=1)
     channel: dict[str, Any] = {}
@@ -112,6 +114,10 @@ def build(document: Document, overrides: Mapping[str, object] = {}, path: Path |
     file, again = check(GraphFile, document)
     if file is None:
         raise ConfigError(*in_order(again))
+    try:
+        library.find("energy", document.data.get("technology", file.technology))
+    except TiletickError as error:
+        problems.append(document.problem(("technology",), str(error)))
     document = _resolved(document, problems)
     if problems:
         raise ConfigError(*in_order(problems))
@@ -122,7 +128,7 @@ def build(document: Document, overrides: Mapping[str, object] = {}, path: Path |
     if problems:
         raise ConfigError(*in_order(problems))
     graph = Graph(file.name, built, channels, ports, file.title, document.digest(),
-                  units.parse_whole("frequency", file.clock), memories)  # fmt: skip
+                  units.parse_whole("frequency", file.clock), memories, file.technology)  # fmt: skip
     faults = [document.problem(_place(document, fault), fault.message) for fault in checks.faults(graph)]
     if faults:
         raise ConfigError(*in_order(list(dict.fromkeys(faults))))
@@ -156,8 +162,8 @@ def _target(data: Mapping[str, Any], key: str) -> Path_:
         raise ValueError(unknown({"memories": "memory"}.get(part, part.removesuffix("s")), name, data.get(part, {})))
     if part in ("units", "ports", "memories", "channels") and inner:
         return part, name, *inner
-    if part == "clock" and not name:
-        return ("clock",)
+    if part in ("clock", "technology") and not name:
+        return (part,)
     if part == "channel" and name and not inner:
         return part, name
     raise ValueError(unknown("key", key, [*params, "units.NAME.KEY", "channels.NAME.KEY"]))

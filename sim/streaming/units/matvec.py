@@ -47,7 +47,8 @@ class MatVec(UnitFile):
         steps = tuple(phase for index in range(passes) for phase in self._pass(words, index == 0, index == passes - 1))
         holds = {self.pop: words} if passes > 1 and self.buffer == "shared" else {}
         behaviour = Product(self, words)
-        return Unit(name, self.kind, steps, self.vectors, self.latency, holds, behaviour=behaviour)
+        return Unit(name, self.kind, steps, self.vectors, self.latency, holds, behaviour=behaviour,
+                    macs=self.vectors * self.inputs * self.outputs, lanes=self.simd)  # fmt: skip
 
     def _pass(self, words: int, first: bool, last: bool) -> tuple[Phase, ...]:
         """Return the firings of a pass over the vector: `first` fills the buffer, `last` empties it."""
