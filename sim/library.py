@@ -53,6 +53,8 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
     for candidate in candidates:
         if candidate.exists() and (looks_like_path or candidate.is_file()):
             return candidate
+    if Path(name).is_dir():
+        raise ConfigError(Problem(f"is a folder; give the path of the {WORDS.get(kind, kind)}'s file", file=name))
     if looks_like_path:
         raise ConfigError(Problem("no such file", file=name))
     raise ConfigError(Problem(unknown(WORDS.get(kind, kind), name, names(kind)) + " (or give the path of a file)"))

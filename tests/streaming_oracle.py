@@ -76,8 +76,8 @@ class Memory:
 class Dram:
     """A DRAM behind ports, carried out clock by clock; bursts join a channel's queues one after the other.
 
-    Words of a read come over the port in a row, from when none has to wait for its data; a write is over when the
-    queue has taken it. In both cases, the port's latency later.
+    A word of a read comes over the port, one a cycle, when its data and those of all before it are there; a write is
+    over when the queue has taken it. In both cases, the port's latency later.
     """
 
     def __init__(self, env: simpy.Environment, device: Device, graph: Graph, ends: dict[str, int]) -> None:
@@ -90,12 +90,15 @@ class Dram:
         self.free_at: Counter[str] = Counter()
         self.entered: dict[int, int] = {}  # by id of streams, all of which are kept
         self.kept: list[Stream] = []
+        self.last: Counter[str] = Counter()
         env.process(self.serve())
 
-    def ask(self, unit: Unit, index: int, port: Port) -> simpy.Event:
-        event = self.env.event()
-        self.asked.append((self.order.index(unit.name), unit, index, port, event))
-        return event
+    def ask(self, unit: Unit, index: int, port: Port) -> list[simpy.Event]:
+        """Return the events of the words of a read, each known as soon as it is served; of a write, of its end."""
+        count = 1 if unit.bursts.write else unit.bursts.sizes[index]
+        events = [self.env.event() for _ in range(count)]
+        self.asked.append((self.order.index(unit.name), unit, index, port, events))
+        return events
 
     def serve(self):
         """In the middle of each cycle: take what was asked, let the clocks up to the next cycle pass, hand back."""
@@ -144,29 +147,33 @@ class Dram:
     def _hand_back(self) -> None:
         back = []
         for name, bursts in self.under_way.items():
-            last = 0
-            for unit, index, port, streams, event in bursts:
-                write = unit.bursts.write
-                if not all(id(s) in self.entered if write else not s.share.left for s in streams):
+            while bursts:
+                unit, index, port, streams, events = bursts[0]
+                for clock in self._known(unit, index, streams, events):
+                    self.last[name] = max(self.last[name], clock)  # words of a unit come back in order
+                    event = next(e for e in events if not e.triggered and e not in [b[-1] for b in back])
+                    back.append((self.last[name], self.order.index(name), unit, port, event))
+                if len([e for e in events if e.triggered or e in [b[-1] for b in back]]) < len(events):
                     break
-                clock = max(self.entered[id(s)] if write else s.share.last for s in streams)
-                last = max(last, clock)  # bursts of a unit come back in order
-                back.append((last, self.order.index(name), unit, index, port, streams, event))
-        for _, _, unit, index, port, streams, event in sorted(back, key=lambda each: each[:2]):
-            clock = max(self.entered[id(s)] if unit.bursts.write else s.share.last for s in streams)
-            words, word = unit.bursts.sizes[index], unit.bursts.word
+                bursts.pop(0)
+        for clock, _, unit, port, event in sorted(back, key=lambda each: each[:2]):
             if unit.bursts.write:
-                event.succeed(ceil(clock * self.cycle) + port.write_latency - words)
+                event.succeed(ceil(clock * self.cycle) + port.write_latency)
             else:
-                there = sorted(s.share.last for s in streams)
-                offset = unit.bursts.addresses[index] % self.device.burst
-                needs = [there[(offset + (k + 1) * word - 1) // self.device.burst] for k in range(words)]
-                free = [ceil(c * self.cycle) + port.read_latency - k for k, c in enumerate(needs)]
-                start = max(self.free_at[port.name], *free)
-                self.free_at[port.name] = start + words
-                event.succeed(start)
-            self.under_way[unit.name].pop(0)
+                at = max(self.free_at[port.name], ceil(clock * self.cycle) + port.read_latency)
+                self.free_at[port.name] = at + 1
+                event.succeed(at)
         self.under_way = {name: bursts for name, bursts in self.under_way.items() if bursts}
+
+    def _known(self, unit: Unit, index: int, streams: list[Stream], events: list[simpy.Event]) -> list[int]:
+        """Return the clocks of the words that are known and not handed back, or the one at which all is written."""
+        if unit.bursts.write:
+            entered = [self.entered.get(id(stream)) for stream in streams]
+            return [] if None in entered else [max(entered)]
+        there = sorted(stream.share.last for stream in streams if not stream.share.left)
+        offset, word = unit.bursts.addresses[index] % self.device.burst, unit.bursts.word
+        needs = [(offset + (k + 1) * word - 1) // self.device.burst for k in range(len(events))]
+        return [there[n] for n, event in zip(needs, events, strict=True) if n < len(there) and not event.triggered]
 
 
 class Fifo:
@@ -205,23 +212,31 @@ def oracle(graph: Graph) -> Found:
     drams = {name: Dram(env, device, graph, ends) for name, device in graph.memories.items()}
     at: dict[str, tuple[str, str]] = {}
 
-    def requests(spec: Unit, starts: list, ended: list):
+    def requests(spec: Unit, words: list[list], ended: list):
         port = graph.ports[spec.bursts.port]
-        for index, words in enumerate(spec.bursts.sizes):
+        for index, events in enumerate(words):
             if index >= port.outstanding:
                 yield ended[index - port.outstanding]
-            asked = (drams[port.memory].ask(spec, index, port) if port.memory else
-                     memories[spec.bursts.port].ask(spec.name, words, port.read_latency))  # fmt: skip
-            asked.callbacks.append(lambda event, index=index: starts[index].succeed(event.value))
+            if port.memory:
+                for event, asked in zip(events, drams[port.memory].ask(spec, index, port), strict=True):
+                    asked.callbacks.append(lambda known, event=event: event.succeed(known.value))
+            else:
+                asked = memories[port.name].ask(spec.name, len(events), port.read_latency)
+                asked.callbacks.append(lambda known, events=events: in_a_row(events, known.value))
             yield env.timeout(1)
+
+    def in_a_row(events: list, start: int) -> None:
+        for word, event in enumerate(events):
+            event.succeed(start + word)
 
     def reader(spec: Unit):
         (phase,) = spec.phases
-        starts, ended = ([env.event() for _ in spec.bursts.sizes] for _ in range(2))
-        env.process(requests(spec, starts, ended))
-        for index, words in enumerate(spec.bursts.sizes):
-            start = yield starts[index]
-            for word in range(start, start + words):
+        words = [[env.event() for _ in range(size)] for size in spec.bursts.sizes]
+        ended = [env.event() for _ in spec.bursts.sizes]
+        env.process(requests(spec, words, ended))
+        for index, events in enumerate(words):
+            for event in events:
+                word = yield event
                 if word > env.now:
                     yield env.timeout(word - env.now)
                 sampled = env.now
@@ -249,9 +264,11 @@ def oracle(graph: Graph) -> Found:
     def written(spec: Unit, index: int, words: int, issue: int):
         yield env.timeout(issue - env.now)
         port = graph.ports[spec.bursts.port]
-        start = yield (drams[port.memory].ask(spec, index, port) if port.memory else
-                       memories[spec.bursts.port].ask(spec.name, words, port.write_latency))  # fmt: skip
-        yield env.timeout(max(0, start + words - env.now))  # a burst before it may have come back later
+        if port.memory:
+            end = yield drams[port.memory].ask(spec, index, port)[0]
+        else:
+            end = words + (yield memories[port.name].ask(spec.name, words, port.write_latency))
+        yield env.timeout(max(0, end - env.now))  # a burst before it may have come back later
 
     def pop(spec: Unit, op: Op):
         fifo, before = fifos[op.channel], env.now

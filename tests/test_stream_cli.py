@@ -122,3 +122,23 @@ def test_an_unknown_graph_is_told(capsys) -> None:
 @pytest.mark.parametrize("name", library.names("graph"))
 def test_every_bundled_graph_runs(name: str, capsys) -> None:
     assert stream(capsys, name)[0] == 0
+
+
+def test_show_tells_a_graph(capsys, tmp_path) -> None:
+    assert cli.main(["show", "attention/naive", "--set", "n=8"]) == 0
+    out = capsys.readouterr().out
+    words = [line.split() for line in out.splitlines()]
+    assert "exp zip 64 1 1 1 x pop q, k; push a, b | 7 x pop k; push a, b".split() in words
+    assert "b exp div 64 10 32 0 1 1".split() in words
+    copy = tmp_path / "naive.yaml"
+    copy.write_text((library.root() / "workloads/graphs/attention/naive.yaml").read_text())
+    assert cli.main(["show", str(copy), "--set", "n=8"]) == 0
+    assert capsys.readouterr().out == out
+    assert cli.main(["show", "attention/niave"]) == 2
+    assert capsys.readouterr().err.startswith("unknown graph 'attention/niave'; did you mean 'attention/naive'? ")
+
+
+@pytest.mark.parametrize("name", library.names("graph"))
+def test_every_bundled_graph_can_be_shown(name: str, capsys) -> None:
+    assert cli.main(["show", name]) == 0
+    assert capsys.readouterr().out.startswith(name)

@@ -124,3 +124,54 @@ def test_an_unknown_engine_and_stray_overrides_are_told() -> None:
     graph = load("attention/naive")
     with pytest.raises(ConfigError, match=r"^overrides are for graphs by name or path; change a Graph with its own"):
         simulate(graph, {"n": 3})
+
+
+@pytest.mark.parametrize(("graph", "settings", "message"), [
+    ("attention/naive", {"n": 0}, "--set n: units.q.firings: 0 is out of range: greater than or equal to 1"),
+    ("attention/naive", {"n": "abc"}, "--set n: params.n: expected a whole number, not 'abc'"),
+    ("attention/naive", {"n": 2.5}, "--set n: params.n: expected a whole number, not 2.5"),
+    ("attention/naive", {"n": "=3+"}, "--set n: params.n: '=3+' is not an expression"),
+    ("attention/naive", {"n": 10**12}, "--set n: units.k.firings: 1,000,000,000,000 firings before the graph is as "
+     "at its start again, more than can be held; at most 100,000,000 of all units together"),
+    ("attention/naive", {"latency": 10**21}, "--set latency: units.exp: 4,096 firings at an interval of 1 and a "
+     "latency of 1,000,000,000,000,000,000,000 could take more cycles than can be counted (2^62)"),
+    ("attention/naive", {"short_depth": 0}, "--set short_depth: channel.depth: is 0; a channel needs at least 1"),
+    ("attention/naive", {"long_depth": -3}, "--set long_depth: channels.b.depth: is -3; a channel needs at least 1"),
+    ("attention/naive", {"channels.zz.depth": 3}, "--set channels.zz.depth: channels.zz: unknown channel 'zz'; choose "
+     "from: a, b, d, k, o, q, s, v"),
+    ("attention/naive", {"channels.b.send": 10**20}, "--set channels.b.send: 100000000000000000000 is out of range: "
+     "less than or equal to 2147483648"),
+    ("attention/naive", {"units.q.firings": 3}, "--set units.q.firings: channels.q: q pushes 3 tokens in the whole "
+     "run, exp pops 64; make their firings or patterns match"),
+    ("attention/naive", {"units.exp.group": 7}, "--set units.exp.group: units.exp: 4096 firings are no whole number of "
+     "groups of 7"),
+    ("mlp/one_port", {"units.weights1.words": 10**12}, "--set units.weights1.words: units.weights1: 62,500,000,000 "
+     "bursts are more than can be held; at most 10,000,000"),
+    ("mlp/one_port", {"units.layer1.outputs": 10**12}, "--set units.layer1.outputs: units.layer1: 1,000,000,000,000 "
+     "passes over the vector are more than can be held; at most 10,000,000"),
+    ("mlp/one_port", {"read_latency": 10**20}, "--set read_latency: ports.hbm.read_latency: 100000000000000000000 is "
+     "out of range: less than or equal to 2147483648"),
+])  # fmt: skip
+def test_a_wrong_setting_is_named_and_told_once(graph: str, settings, message: str) -> None:
+    """Not the lines of the library's file that it came through."""
+    with pytest.raises(ConfigError) as error:
+        load(graph, settings)
+    assert str(error.value) == message
+
+
+def test_all_settings_that_are_wrong_are_told() -> None:
+    with pytest.raises(ConfigError) as error:
+        load("attention/naive", {"units.q.latency": -1, "channels.b.bits": 0})
+    assert "--set units.q.latency: -1 is out of range: greater than or equal to 0" in str(error.value).splitlines()
+
+
+def test_a_folder_is_no_graph(tmp_path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(str(tmp_path))
+    assert str(error.value) == f"{tmp_path}: is a folder; give the path of the graph's file"
+
+
+def test_bursts_under_way_are_as_many_as_there_are() -> None:
+    """The longest reader has 8,192."""
+    cycles = [simulate("mlp/one_port", {"ports.hbm.outstanding": number}).cycles for number in (8192, 10**12)]
+    assert cycles[0] == cycles[1]

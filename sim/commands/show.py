@@ -1,6 +1,6 @@
-"""Show a chip, a network, an energy table, a DRAM or PIM device: every key, defaults included, and what follows.
+"""Show a chip, network, graph, energy table, DRAM or PIM device: every key, defaults included, and what follows.
 
-NAME is a chip, a network, a table, a device, an inline workload such as gemm:64x64x64, or the path of a YAML file.
+NAME is a chip, a network, a graph, a table, a device, an inline workload such as gemm:64x64x64, or a YAML file's path.
 """
 
 from __future__ import annotations

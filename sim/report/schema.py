@@ -14,10 +14,11 @@ from sim.dram.schema import Specification
 from sim.energy.schema import Schema as EnergyTable
 from sim.op import OPS
 from sim.pim.schema import Specification as PimSpecification
+from sim.streaming.schema import GraphFile
 from sim.workload import Workload
 
 MODELS: dict[str, type[BaseModel]] = {"arch": Arch, "workload": Workload, "energy": EnergyTable,
-                                     "dram": Specification, "pim": PimSpecification}  # fmt: skip
+                                     "dram": Specification, "pim": PimSpecification, "graph": GraphFile}  # fmt: skip
 """Kind of file to the schema that it must follow."""
 
 EXTENDABLE = {"arch": "the chip that this one differs from, by name or path",

@@ -9,10 +9,12 @@ from sim import arch, dram, inline, library, pim, workload, yamlfile
 from sim.errors import ConfigError, Problem, unknown
 from sim.report.chip import chip_text
 from sim.report.device import device_text
+from sim.report.graph import graph_text
 from sim.report.network import network_text
 from sim.report.pim import pim_text
 from sim.report.schema import MODELS, schema
 from sim.report.technology import figures
+from sim.streaming import schema as graphs
 
 
 def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: int = 120) -> str:
@@ -32,6 +34,8 @@ def show(name: str | None, overrides: Mapping[str, Any] | None = None, width: in
         return device_text(dram.load(name, overrides), width)
     if kind == "pim":
         return pim_text(pim.load(name, overrides), width)
+    if kind == "graph":
+        return graph_text(graphs.load(name, overrides or {}), width)
     return network_text(workload.open_workload(name, overrides or {}), width)
 
 
@@ -44,6 +48,9 @@ def kind_of(name: str) -> str:
     """Return whether `name` is an arch, a workload, an energy table or a DRAM device; ConfigError where it is none."""
     if inline.is_inline(name):
         return "workload"
+    if name.partition("/")[0] in {graph.partition("/")[0] for graph in library.names("graph")}:
+        library.find("graph", name)
+        return "graph"
     if "/" in name or name.endswith((".yaml", ".yml")):
         data = yamlfile.read(library.find("arch", name)).data
         return max(MODELS, key=lambda kind: len(MODELS[kind].model_fields.keys() & data.keys()))

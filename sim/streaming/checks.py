@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise, repeat
+from math import gcd
 
 from sim.errors import ConfigError, Problem, unknown
 from sim.streaming.graph import FREES, TAKES, Bursts, Channel, Graph
 from sim.yamlfile import dotted
+
+MOST_FIRINGS = 10**8
+"""Firings of a round, whose times are all kept: some gigabytes and about a minute."""
+MOST_CYCLES = 2**62
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,25 @@ def check(graph: Graph) -> None:
 def faults(graph: Graph) -> list[Fault]:
     """Return all faults of the graph; counts and loops are looked at only where every channel has its two ends."""
     found = [*_units(graph), *_ends(graph)]
-    return found or [*_counts(graph), *_depths(graph), *_loops(graph)]
+    found = found or [*_counts(graph), *_depths(graph), *_loops(graph)]
+    return found or list(_sizes(graph))
+
+
+def _sizes(graph: Graph) -> Iterator[Fault]:
+    """Yield what is beyond all counting: more cycles than 63 bits hold, or a round that fills the memory."""
+    rounds = gcd(*(unit.repeat for unit in graph.units.values()))
+    busiest = max(graph.units.values(), key=lambda unit: unit.firings)
+    if sum(unit.firings for unit in graph.units.values()) // rounds > MOST_FIRINGS:
+        count = f"{busiest.firings // rounds:,} firings before the graph is as at its start again"
+        yield Fault("units", busiest.name, "firings",
+                    f"{count}, more than can be held; at most {MOST_FIRINGS:,} of all units together")  # fmt: skip
+    waits = sum(channel.send + channel.credit for channel in graph.channels.values())
+    waits += sum(port.read_latency + port.write_latency for port in graph.ports.values())
+    for unit in graph.units.values():
+        interval = max(phase.interval for phase in unit.phases)
+        if unit.firings * (interval + unit.latency + waits) > MOST_CYCLES // len(graph.units):
+            count = f"{unit.firings:,} firings at an interval of {interval:,} and a latency of {unit.latency:,}"
+            yield Fault("units", unit.name, "", f"{count} could take more cycles than can be counted (2^62)")
 
 
 def _units(graph: Graph) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """DRAM behind memory ports: bursts join the queues of its controllers, contend there, and come back in order.
 
-A burst joins a channel's queues when all of the one before it is in them. A read's word k can leave the memory once
+A burst joins a channel's queues when all of the one before it is in them. A read's word k leaves the memory once
 as many of the burst's data are there as hold the words up to k; a write is over once the write queue has taken it, as
 controllers post writes, and is written when they drain.
 
@@ -10,6 +10,7 @@ latency of a port at a time. What happens within it is felt behind the port, whe
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -79,23 +80,35 @@ class Route:
 
 @dataclass
 class Flight:
-    """A burst that is under way: its requests by channel, and for reads the requests that each word needs."""
+    """A burst that is under way: its requests by channel, and for reads the requests that each word needs.
+
+    `there`: clocks of the data that have come so far; `words`: how many words have been handed on.
+    """
 
     arrivals: list[Arrival]
     needed: list[int]
     write: bool
+    there: list[int] = field(default_factory=list)
+    words: int = 0
+
+    def news(self) -> list[int]:
+        """Return the clock of each word of a read that has become known since it was last asked for; of a write,
+        once, the clock at which all of it is in the queues."""
+        if self.write:
+            return [max(a.entered for a in self.arrivals)] if all(a.entered >= 0 for a in self.arrivals) else []
+        came = [a.share.clocks for a in self.arrivals if isinstance(a.share, Beats)]
+        self.there += sorted(clock for clocks in came for clock in clocks)
+        for clocks in came:
+            clocks.clear()
+        known = bisect_right(self.needed, len(self.there))
+        found = [self.there[count - 1] for count in self.needed[self.words : known]]
+        self.words = known
+        return found
 
     @property
     def over(self) -> bool:
-        """Whether all data are known (of a read), or all of it is in the queues (of a write)."""
-        return all(a.entered >= 0 if self.write else not a.share.left for a in self.arrivals)
-
-    def clocks(self) -> list[int]:
-        """Return the clock at which each word of a read can leave the memory; of a write, when all of it is in."""
-        if self.write:
-            return [max(arrival.entered for arrival in self.arrivals)]
-        there = sorted(clock for a in self.arrivals if isinstance(a.share, Beats) for clock in a.share.clocks)
-        return [there[count - 1] for count in self.needed]
+        """Whether all of a burst is known."""
+        return all(a.entered >= 0 for a in self.arrivals) if self.write else self.words == len(self.needed)
 
 
 class Controllers:

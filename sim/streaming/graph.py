@@ -146,7 +146,7 @@ class Graph:
     """Units and channels by name, in the order in which they were written; `ports` lead to the memories they share.
 
     `memories`: DRAM devices behind ports, by name. `clock_hz`: of all units and channels. `technology`: the
-    energy table, by name or path.
+    energy table, by name or path. `params`: what the file was computed from.
     """
 
     name: str
@@ -158,6 +158,7 @@ class Graph:
     clock_hz: int = 10**9
     memories: Mapping[str, Device] = field(default_factory=dict)
     technology: str = "45nm"
+    params: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, units: Iterable[Unit], channels: Iterable[Channel], ports: Iterable[Port] = (),

@@ -12,6 +12,9 @@ from sim.streaming.graph import Unit
 from sim.streaming.patterns import Ports, When, phases, ports
 from sim.yamlfile import Strict
 
+MOST_STEPS = 10**7
+"""Bursts, passes or windows of a unit that are listed one by one: some gigabytes."""
+
 
 class UnitFile(Strict):
     """A unit as its file says it."""
@@ -66,6 +69,12 @@ class Patterned(UnitFile):
             return None
         each = compute if isinstance(compute, dict) else dict.fromkeys(pushes, compute)
         return Formulas.of(each, pushes, pops, self.state, self.update)
+
+
+def limited(what: str, count: int) -> None:
+    """Make sure that a unit's list of `what` can be held; ValueError where it is too long."""
+    if count > MOST_STEPS:
+        raise ValueError(f"{count:,} {what} are more than can be held; at most {MOST_STEPS:,}")
 
 
 def _few_or_many(what: str, count: int, least: int, most: int | None) -> None:

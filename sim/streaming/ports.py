@@ -22,8 +22,8 @@ from sim.streaming.net import Net
 
 @dataclass
 class Client:
-    """A unit at a port: requests known and not served, bursts under way in DRAM, and the first cycles of those that
-    are served and not yet begun."""
+    """A unit at a port: requests known and not served, bursts under way in DRAM, and what came back and is not used:
+    the cycles at which words come, or those at which written bursts are over."""
 
     unit: int
     bursts: Bursts
@@ -34,7 +34,7 @@ class Client:
     served: deque[int] = field(default_factory=deque)
     asked: int = 0
     sent: int = 0
-    back: int = 0
+    last: int = 0
     issued: int = -1
 
     @property
@@ -88,7 +88,7 @@ class Memory:
         traffic, words = self.traffic[client.port.name], client.bursts.sizes[client.sent]
         start = max(client.requests.popleft() + client.latency, traffic.end)
         traffic.bursts, traffic.words, traffic.end = traffic.bursts + 1, traffic.words + words, start + words
-        client.served.append(start)
+        client.served.extend([start + words] if client.bursts.write else range(start, start + words))
         client.sent += 1
 
     def _send(self, client: Client) -> None:
@@ -110,43 +110,39 @@ class Memory:
             self.now = self.now + step if until is None else min(self.now + step, until)
             for controllers in self.controllers.values():
                 controllers.advance(self.now)
-            back = sorted((clock, client.unit) for client in flying for clock in _back(client))
+            back = sorted((clock, client.unit) for client in flying for clock in _news(client))
             if back:
-                units = dict.fromkeys(unit for _, unit in back)
                 clients = {client.unit: client for client in flying}
-                for _, unit in back:
-                    self._deliver(clients[unit])
-                return [clients[unit] for unit in units]
+                for clock, unit in back:
+                    self._deliver(clients[unit], clock)
+                return [clients[unit] for unit in dict.fromkeys(unit for _, unit in back)]
         self.now = max(self.now, until or 0)
         return []
 
-    def _deliver(self, client: Client) -> None:
-        """Bring the words of a read over the port, one a cycle from when none of them has to wait; end a write."""
+    def _deliver(self, client: Client, clock: int) -> None:
+        """Bring a word that has left the memory at `clock` over the port, one a cycle; or end a write."""
         assert client.port.memory is not None  # DRAM brought it
-        controllers, traffic = self.controllers[client.port.memory], self.traffic[client.port.name]
-        words, clocks = client.bursts.sizes[client.back], client.flying.popleft().clocks()
-        if client.bursts.write:
-            client.served.append(controllers.cycles(clocks[-1]) + client.latency - words)
-        else:
-            free = [controllers.cycles(clock) + client.latency - word for word, clock in enumerate(clocks)]
-            start = max(traffic.end, *free)
-            traffic.end = start + words
-            client.served.append(start)
-        client.back += 1
+        at = self.controllers[client.port.memory].cycles(clock) + client.latency
+        if not client.bursts.write:
+            traffic = self.traffic[client.port.name]
+            at = max(at, traffic.end)
+            traffic.end = at + 1
+        client.served.append(at)
 
     def statistics(self, cycles: int) -> dict[str, dict[str, Any]]:
         """Return what each DRAM did in a run of so many cycles."""
         return {name: controllers.statistics(cycles) for name, controllers in self.controllers.items()}
 
 
-def _back(client: Client) -> Iterator[int]:
-    """Yield the clock at which each burst of a client is back that is: none before those ahead of it."""
-    last = 0
-    for flight in client.flying:
-        if not flight.over:
+def _news(client: Client) -> Iterator[int]:
+    """Yield the clock of each word, or written burst, of a client that is back: none before those ahead of it."""
+    while client.flying:
+        for clock in client.flying[0].news():
+            client.last = max(client.last, clock)
+            yield client.last
+        if not client.flying[0].over:
             return
-        last = max(last, *flight.clocks())
-        yield last
+        client.flying.popleft()
 
 
 def run(graph: Graph, net: Net, window: Window) -> Memory:
@@ -185,15 +181,15 @@ def _read(net: Net, window: Window, client: Client, memory: Memory) -> Blocked:
     """Push each word once it has come; a burst is requested when there is room for it in the buffer."""
     unit = client.unit
     (step,) = net.steps[unit]
-    for _ in range(client.port.outstanding):
+    for _ in range(min(client.port.outstanding, len(client.bursts.sizes))):
         client.ask(0)
     t = window.times[unit]
     for size in client.bursts.sizes:
-        while not client.served:
-            window.times[unit] = t
-            yield blocking.PORT
-        start = client.served.popleft()
-        for word in range(start, start + size):
+        for _ in range(size):
+            while not client.served:
+                window.times[unit] = t
+                yield blocking.PORT
+            word = client.served.popleft()
             memory.waited[unit] += max(0, word - t)
             t = max(t, word)
             done = t + net.units[unit].latency
@@ -211,13 +207,13 @@ def _write(net: Net, window: Window, client: Client, memory: Memory) -> Blocked:
     """Collect the words of a burst, then request it; it is over when its last word has gone."""
     unit = client.unit
     (step,) = net.steps[unit]
-    t, flying = window.times[unit], deque[int]()
+    t, flying = window.times[unit], 0
     for size in (*client.bursts.sizes, None):
-        while len(flying) >= (client.port.outstanding if size else 1):
+        while flying >= (client.port.outstanding if size else 1):
             while not client.served:
                 window.times[unit] = t
                 yield blocking.PORT
-            end = client.served.popleft() + flying.popleft()
+            end, flying = client.served.popleft(), flying - 1
             memory.waited[unit] += max(0, end - t)
             t = max(t, end)
         for _ in range(size or 0):
@@ -229,5 +225,5 @@ def _write(net: Net, window: Window, client: Client, memory: Memory) -> Blocked:
             t += step.interval
         if size:
             client.ask(t)
-            flying.append(size)
+            flying += 1
     window.times[unit] = t

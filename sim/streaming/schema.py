@@ -12,15 +12,19 @@ from sim import library, units
 from sim.dram.device import Device
 from sim.dram.device import load as open_device
 from sim.errors import ConfigError, Problem, TiletickError, unknown
-from sim.expressions import evaluate
 from sim.streaming import checks
 from sim.streaming.graph import Channel, Graph, Port, Unit
 from sim.streaming.kinds import UNITS
+from sim.streaming.settings import overridden, resolved
 from sim.yamlfile import SETTING, Document, Path_, Strict, check, in_order, read
 
 UNBOUNDED = "unbounded"
 SHIFT_REGISTER = 2
 """Deepest FIFO that Vitis HLS builds as a shift register; a deeper one is a memory, a cycle slower to read."""
+
+
+MOST_WAIT = 2**31
+"""Cycles from one end of a channel to the other, or of a port, that a file may ask for."""
 
 
 class ChannelFile(Strict):
@@ -35,8 +39,8 @@ class ChannelFile(Strict):
     bits: int = Field(32, ge=1, description="width of a token")
     initial: int = Field(0, ge=0, description="tokens in it at cycle 0")
     preset: Literal["default", "hls"] = "default"
-    send: int | None = Field(None, ge=1, description="cycles from a push to the earliest pop")
-    credit: int | None = Field(None, ge=0, description="cycles from a pop to the next use of the slot")
+    send: int | None = Field(None, ge=1, le=MOST_WAIT, description="cycles from a push to the earliest pop")
+    credit: int | None = Field(None, ge=0, le=MOST_WAIT, description="cycles from a pop to the next use of the slot")
 
     @field_validator("depth", mode="before")
     @classmethod
@@ -56,8 +60,8 @@ class ChannelFile(Strict):
 class PortFile(Strict):
     """A memory port as its file says it; the defaults are those of AXI in Vitis HLS, as LightningSim models it."""
 
-    read_latency: int = Field(12, ge=1, description="cycles from a request to its first beat")
-    write_latency: int = Field(7, ge=1, description="the same of a write")
+    read_latency: int = Field(12, ge=1, le=MOST_WAIT, description="cycles from a request to its first beat")
+    write_latency: int = Field(7, ge=1, le=MOST_WAIT, description="the same of a write")
     outstanding: int = Field(16, ge=1, description="bursts of one unit requested and not over")
     memory: str | None = Field(None, description="DRAM behind it: one of `memories`, or a device; left out: none")
     technology: str = Field("lpddr4", description="the DRAM entry of the energy table, without `memory`")
@@ -74,17 +78,17 @@ class GraphFile(Strict):
     memory share its controllers; a port may name a device as it is in the library.
     """
 
-    name: str
-    title: str = ""
-    source: str = ""
-    clock: str = "1 GHz"
-    technology: str = "45nm"
+    name: str = Field(description="what the graph is called; ends with the name of its file")
+    title: str = Field("", description="what it is, in a line")
+    source: str = Field("", description="where it comes from")
+    clock: str = Field("1 GHz", description="clock of all units")
+    technology: str = Field("45nm", description="energy table, by name or path")
     params: dict[str, Any] = Field({}, description="whole numbers by name; one may be an expression of those before it")
-    units: dict[str, dict[str, Any]] = Field(min_length=1)
-    channel: dict[str, Any] = {}
-    channels: dict[str, dict[str, Any]] = {}
-    ports: dict[str, dict[str, Any]] = {}
-    memories: dict[str, dict[str, Any]] = {}
+    units: dict[str, dict[str, Any]] = Field(min_length=1, description="units by name, each with its kind")
+    channel: dict[str, Any] = Field({}, description="what all channels have that do not say otherwise")
+    channels: dict[str, dict[str, Any]] = Field({}, description="channels by name, where they differ")
+    ports: dict[str, dict[str, Any]] = Field({}, description="memory ports by name")
+    memories: dict[str, dict[str, Any]] = Field({}, description="DRAM devices behind ports, by name")
 
     @field_validator("clock")
     @classmethod
@@ -110,7 +114,7 @@ def build(document: Document, overrides: Mapping[str, object] = {}, path: Path |
         raise ConfigError(*in_order(problems))
     if path is not None and file.name.rpartition("/")[2] != path.stem:
         problems.append(document.problem(("name",), f"must end with the name of its file, '{path.stem}'"))
-    document = _override(document, overrides, problems)
+    document = overridden(document, overrides, problems)
     file, again = check(GraphFile, document)
     if file is None:
         raise ConfigError(*in_order(again))
@@ -118,21 +122,44 @@ def build(document: Document, overrides: Mapping[str, object] = {}, path: Path |
         library.find("energy", document.data.get("technology", file.technology))
     except TiletickError as error:
         problems.append(document.problem(("technology",), str(error)))
-    document = _resolved(document, problems)
+    document = resolved(document, problems)
     if problems:
-        raise ConfigError(*in_order(problems))
+        raise ConfigError(*_told_once(problems))
     built = _units(document, problems)
     channels = _channels(document, built, problems)
     ports = _parts(PortFile, document, "ports", problems)
     memories = _memories(document, ports, problems)
     if problems:
-        raise ConfigError(*in_order(problems))
+        raise ConfigError(*_told_once(problems))
     graph = Graph(file.name, built, channels, ports, file.title, document.digest(),
-                  units.parse_whole("frequency", file.clock), memories, file.technology)  # fmt: skip
-    faults = [document.problem(_place(document, fault), fault.message) for fault in checks.faults(graph)]
+                  units.parse_whole("frequency", file.clock), memories, file.technology,
+                  document.data["params"])  # fmt: skip
+    faults = checks.faults(graph)
     if faults:
-        raise ConfigError(*in_order(list(dict.fromkeys(faults))))
+        told = [document.problem(_place(document, fault), fault.message, _about(document, graph, fault))
+                for fault in faults]  # fmt: skip
+        raise ConfigError(*_told_once(list(dict.fromkeys(told))))
     return graph
+
+
+def _told_once(problems: list[Problem]) -> list[Problem]:
+    """Return the problems in order; of those that one setting is behind, the first: the others follow from it."""
+    settings = set[str]()
+    kept = list[Problem]()
+    for problem in in_order(problems):
+        if problem.file not in settings:
+            kept.append(problem)
+        if problem.file.startswith(SETTING):
+            settings.add(problem.file)
+    return kept
+
+
+def _about(document: Document, graph: Graph, fault: checks.Fault) -> list[Path_]:
+    """Return the keys of a fault's unit or channel, and of the units at the ends of a channel."""
+    parts = {(fault.part, fault.name)}
+    if fault.part == "channels":
+        parts |= {("units", ends[fault.name]) for ends in (graph.producer, graph.consumer) if fault.name in ends}
+    return [path for path in document.places if path[:2] in parts]
 
 
 def _place(document: Document, fault: checks.Fault) -> Path_:
@@ -140,64 +167,6 @@ def _place(document: Document, fault: checks.Fault) -> Path_:
     own = fault.key in document.data.get("channels", {}).get(fault.name, {})
     inherited = fault.part == "channels" and not own and fault.key in document.data.get("channel", {})
     return ("channel", fault.key) if inherited else fault.place
-
-
-def _override(document: Document, overrides: Mapping[str, object], problems: list[Problem]) -> Document:
-    """Return the document with every override in it; those that name nothing are problems."""
-    for key, value in overrides.items():
-        try:
-            document = document.with_override(_target(document.data, key), value)
-        except ValueError as error:
-            problems.append(Problem(str(error), file=f"--set {key}"))
-    return document
-
-
-def _target(data: Mapping[str, Any], key: str) -> Path_:
-    """Return the place that the key of an override means; ValueError where it means none."""
-    params = data.get("params", {})
-    part, name, *inner = key.split(".") if "." in key else (key, "")
-    if key.removeprefix("params.") in params:
-        return "params", key.removeprefix("params.")
-    if part in ("units", "ports", "memories") and inner and name not in data.get(part, {}):
-        raise ValueError(unknown({"memories": "memory"}.get(part, part.removesuffix("s")), name, data.get(part, {})))
-    if part in ("units", "ports", "memories", "channels") and inner:
-        return part, name, *inner
-    if part in ("clock", "technology") and not name:
-        return (part,)
-    if part == "channel" and name and not inner:
-        return part, name
-    raise ValueError(unknown("key", key, [*params, "units.NAME.KEY", "channels.NAME.KEY"]))
-
-
-def _resolved(document: Document, problems: list[Problem]) -> Document:
-    """Return the document with every expression computed; a param may use those before it."""
-    values: dict[str, Any] = {}
-    for key, written in document.data.get("params", {}).items():
-        values[key] = _value(document, ("params", key), written, values, problems)
-        if written is None:
-            problems.append(document.problem(("params", key), f"has no value: give it one with --set {key}=..."))
-        elif not isinstance(values[key], int) or isinstance(values[key], bool):
-            problems.append(document.problem(("params", key), f"expected a whole number, not {values[key]!r}"))
-    parts: dict[str, Any] = {
-        part: _value(document, (part,), document.data[part], values, problems)
-        for part in ("units", "channel", "channels", "ports", "memories")
-        if part in document.data
-    }
-    return Document(document.file, {**document.data, **parts, "params": values}, document.places)
-
-
-def _value(document: Document, path: Path_, written: Any, names: Mapping[str, Any], problems: list[Problem]) -> Any:
-    if isinstance(written, dict):
-        return {key: _value(document, (*path, key), value, names, problems) for key, value in written.items()}
-    if isinstance(written, list):
-        return [_value(document, (*path, i), value, names, problems) for i, value in enumerate(written)]
-    if isinstance(written, str) and written.startswith("="):
-        try:
-            return evaluate(written, names)
-        except ValueError as error:
-            problems.append(document.problem(path, str(error)))
-            return None
-    return written
 
 
 def _units(document: Document, problems: list[Problem]) -> dict[str, Unit]:
@@ -218,7 +187,7 @@ def _units(document: Document, problems: list[Problem]) -> dict[str, Unit]:
             try:
                 built[name] = unit.build(name)
             except ValueError as error:
-                problems.append(document.problem(path, str(error)))
+                problems.append(document.problem(path, str(error), [p for p in document.places if p[:2] == path]))
     return built
 
 
@@ -233,7 +202,8 @@ def _channels(document: Document, built: Mapping[str, Unit], problems: list[Prob
         return {}
     for name in written:
         if name not in named:
-            problems.append(document.problem(("channels", name), unknown("channel", name, dict.fromkeys(named))))
+            own = [("channels", name, key) for key in written[name]]
+            problems.append(document.problem(("channels", name), unknown("channel", name, dict.fromkeys(named)), own))
     laid = {name: {**defaults, **written.get(name, {})} for name in dict.fromkeys(named)}
     whole = Document(document.file, {**document.data, "channels": laid}, document.places)
     return _parts(ChannelFile, whole, "channels", problems)

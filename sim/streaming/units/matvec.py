@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sim.streaming.formula import Place
 from sim.streaming.graph import Phase, Unit
-from sim.streaming.kinds import UNITS, UnitFile
+from sim.streaming.kinds import UNITS, UnitFile, limited
 
 
 @UNITS.register("matvec")
@@ -44,6 +44,7 @@ class MatVec(UnitFile):
             if size % fold:
                 raise ValueError(f"'{key}' {fold} does not divide {size}; choose from: {', '.join(_divisors(size))}")
         words, passes = self.inputs // self.simd, self.outputs // self.pe
+        limited("passes over the vector", passes)
         steps = tuple(phase for index in range(passes) for phase in self._pass(words, index == 0, index == passes - 1))
         holds = {self.pop: words} if passes > 1 and self.buffer == "shared" else {}
         behaviour = Product(self, words)
@@ -92,4 +93,4 @@ class Product:
 
 
 def _divisors(size: int) -> list[str]:
-    return [str(d) for d in range(1, size + 1) if size % d == 0]
+    return [str(d) for d in range(1, min(size, 4096) + 1) if size % d == 0]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sim.streaming.graph import Bursts, Phase, Unit
-from sim.streaming.kinds import UNITS, UnitFile
+from sim.streaming.kinds import UNITS, UnitFile, limited
 
 Operand = Literal["weight", "input", "output", "kv", "index", "routing"]
 BOUNDARY = 4096
@@ -35,6 +35,7 @@ class Mover(UnitFile):
         if BOUNDARY % self.bytes or self.address % self.bytes:
             raise ValueError(f"words of {self.bytes} bytes at {self.address} cross a 4 KiB boundary; "
                              "'bytes' must divide 4096, and 'address' be a multiple of it")  # fmt: skip
+        limited("bursts", -(-self.words // self.burst) * self.passes)
         sizes, addresses, done = list[int](), list[int](), 0
         while done < self.words:
             addresses.append(self.address + done * self.bytes)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sim.streaming.formula import Place
 from sim.streaming.graph import Phase, Unit
-from sim.streaming.kinds import UNITS, UnitFile
+from sim.streaming.kinds import UNITS, UnitFile, limited
 
 
 @UNITS.register("sliding_window")
@@ -45,6 +45,7 @@ class SlidingWindow(UnitFile):
             raise ValueError(f"a window of {self.kernel} does not fit into a {size}; make 'kernel' smaller")
         if self.pad >= self.kernel:
             raise ValueError(f"'pad' {self.pad} makes windows of zeros alone; it must be below 'kernel' {self.kernel}")
+        limited("pixels", self.height * self.width)
         windows = self._windows()
         buffered = max(last + 1 - first for first, last in windows)
         words = self.words or self.kernel**2 * self.folds
