@@ -17,6 +17,7 @@ from sim.fabric.execute import ATTEMPTS, PartRun, run
 from sim.fabric.folding import Fold, Folder
 from sim.fabric.parts import Part, fit, parts
 from sim.fabric.stages import Stage, frames, stages
+from sim.fabric.wiring import Places
 from sim.family import Request
 from sim.layers import Lowered, Task
 from sim.offload.job import Books, Deeds, Job
@@ -76,7 +77,7 @@ class FabricJobs:
         folder = Folder(self.chip, self.fabric)
         part = Part(tuple(made), fit(made, folder, NOTHING))
         for _ in range(ATTEMPTS):
-            done = run(part, self.alone, self.fabric, images, leaving)
+            done = run(part, self.alone, self.fabric, images, leaving, Places())
             needed, there = (done.part.plan.cost + done.fifos).bram18, self.fabric.bram18
             if there is None or needed <= there or not self.chip.bounded:
                 break
@@ -84,7 +85,7 @@ class FabricJobs:
         return done
 
     def _deeds(self, done: PartRun, pairs: Sequence[tuple[Stage, Fold]], images: int) -> Deeds:
-        account = Account(self.request, images, [done], 0)
+        account = Account(self.request, images, [done], 0, Places())
         counts: dict[tuple[str, str], float] = {}
         traffic: dict[str, dict[str, int]] = {"read": {}, "write": {}}
         for stage, fold in pairs:
