@@ -25,7 +25,8 @@ class Html(str):
 def card(title: str, figures: Iterable[tuple[str, str]] = (), *parts: str) -> str:
     """Return a title in bold, figures with what they are in one line, and parts below."""
     told = " · ".join(f"<b>{_clean(value)}</b> {_clean(word)}" for value, word in figures)
-    return f"<div><b>{_clean(title)}</b><br>{told}{''.join(parts)}</div>"
+    below = "".join(f"<div>{part}</div>" for part in parts)
+    return f"<div><b>{_clean(title)}</b><br>{told}{below}</div>"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:

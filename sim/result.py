@@ -101,7 +101,7 @@ class Result:
     def __repr__(self) -> str:
         return (
             f"<Result: {self.workload} on {self.arch}, {self.cycles:,} cycles, {show_si(self.seconds, 's')}, "
-            f"{self.utilization:.1%} utilization, {len(self.layers)} layers>"
+            f"{self.utilization:.1%} utilization, {len(self.layers)} {'layer' if len(self.layers) == 1 else 'layers'}>"
         )
 
     def _repr_html_(self) -> str:
