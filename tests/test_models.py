@@ -14,6 +14,7 @@ KV_BYTES = {
     "llama_2_7b": 524_288, "llama_2_70b": 327_680, "llama_3_8b": 131_072, "mixtral_8x7b": 131_072,
     "qwen3_30b_a3b": 98_304, "olmoe_1b_7b": 131_072,
     "gpt2": 36_864, "gpt2_medium": 98_304, "gpt2_large": 184_320, "gpt2_xl": 307_200,
+    "gpt3_small": 36_864, "gpt3_medium": 98_304, "gpt3_large": 147_456, "gpt3_xl": 196_608,
 }  # fmt: skip
 """Bytes by which the KV cache grows with a token in bf16: 2 x layers x heads of keys x size x 2 B, or as published."""
 
