@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from operator import itemgetter
 from typing import Any
 
@@ -49,6 +50,17 @@ class Timing:
         self.updates = [self._per_node(c, self._updates) for c in range(len(self.names))]
         self.windows = [self._per_node(c, self._windows) for c in range(len(self.names))]
         self.lookup = [self._per_node(c, self._lookup) for c in range(len(self.names))]
+
+    @property
+    def windows_at_all(self) -> bool:
+        """Whether any constraint counts from more than the last command, so that commands are remembered."""
+        return bool(self._history)
+
+    def fresh(self) -> Timing:
+        """Return the same tables with no command issued; only where no commands are remembered."""
+        made = copy(self)
+        made.ready = [0] * len(self.ready)
+        return made
 
     def when(self, command: int, node: int) -> int:
         """Return the first allowed clock of `command` at `node`, encoded with the constraint that binds."""

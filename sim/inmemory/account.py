@@ -18,6 +18,7 @@ from sim.inmemory.schedule import CLOSE, REFRESH, WAIT, Done, Schedule
 from sim.pim.channel import CAUSES as SPENT
 from sim.pim.device import Device
 from sim.pim.run import told_counts
+from sim.pim.schema import Role
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES
 from sim.version import __version__
@@ -79,8 +80,8 @@ class Account:
         """The most MACs a clock: all lanes of all units at the gap between two multiply commands."""
         return self.device.lanes * self.device.units * self.device.spec.channels / self.device.interval
 
-    def _count(self, commands: Mapping[str, int], *roles: Any) -> int:
-        return sum(commands.get(self.device.maybe(role) or "", 0) for role in roles)
+    def _count(self, commands: Mapping[str, int], *roles: Role) -> int:
+        return sum([commands.get(self.device.maybe(role) or "", 0) for role in roles])
 
     def _slots(self, done: Done) -> int:
         each = self.device.units * self.device.lanes
@@ -194,7 +195,8 @@ class Account:
         for work in done.job.work:
             operations.update(dict(work.operations))
         for kind, count in operations.items():
-            self.costs.setdefault((self.companion, kind), self.table.lane(kind, form))
+            if (self.companion, kind) not in self.costs:
+                self.costs[self.companion, kind] = self.table.lane(kind, form)
             counts[self.companion, kind] = float(count)
         for _, way, size in self._lanes(done):
             if self.sram:

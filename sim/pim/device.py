@@ -104,7 +104,11 @@ class Device:
 
     def maybe(self, does: Role) -> str | None:
         """Return the name of the command that does something, where there is one."""
-        return next((name for name, each in self.spec.commands.items() if each.does == does), None)
+        return self._doing.get(does)
+
+    @cached_property
+    def _doing(self) -> dict[str, str]:
+        return {each.does: name for name, each in self.spec.commands.items()}
 
     def operation(self, does: Role) -> str:
         """Return the name of the operation of programs that does something."""
@@ -116,6 +120,13 @@ class Device:
 
     def timing(self) -> Timing:
         """Return the times of a channel to which no command has been issued."""
+        return self._compiled() if self._tables.windows_at_all else self._tables.fresh()
+
+    @cached_property
+    def _tables(self) -> Timing:
+        return self._compiled()
+
+    def _compiled(self) -> Timing:
         spec = self.spec
         tree = Hierarchy(spec.levels, [1, *(spec.organization[level] for level in spec.levels[1:])])
         gaps = [(name, gap, clocks(gap.latency, spec.timing)) for name, gap in spec.constraints.items()]
