@@ -179,3 +179,47 @@ def test_every_parameter_has_its_source_and_is_shown(name: str, capsys: Capture)
     out = says(capsys, "show", name)
     assert all(f"  {key} " in out for key in (*spec.timing, *spec.operations, *spec.sources))
     assert catalogue("devices")[name] == spec.description
+
+
+def test_one_bank_and_one_channel_at_a_time(capsys: Capture) -> None:
+    """Channels apart: what takes longest is the end, commands are those of all; two banks are two activations."""
+    text = "op,size,row,bank,channel\nWR_SBK,4,7,3,\nWR_SBK,4,7,5,1\nMAC_SBK,8,9,0,1\n"
+    found = pim(capsys, text, "--set", "channels=3", "--set", "refresh=off")
+    # in channel 1: ACT 1, WR 29 to 35, ACT 36, WR 64 to 70, ACT 71 (of a bank that is closed), MAC 127 to 141
+    assert found["cycles"] == 141 + 2
+    assert found["commands"]["ACT"] == 3 + 1 + 1
+    assert (found["commands"]["WR"], found["commands"]["MAC"], found["commands"]["PREA"]) == (3 * 4 + 4, 8, 0)
+    assert found["commands"]["ACT16"] == 0
+    assert sum(found["clocks"].values()) == found["cycles"]
+    alone = pim(capsys, "op,size,row,bank,channel\nWR_SBK,4,7,3,0\n", "--set", "channels=3")
+    assert alone["commands"]["WR"] == 4
+
+
+def test_show_tells_where_a_network_lies(capsys: Capture) -> None:
+    out = says(capsys, "show", "gddr6_aim", "gpt2_xl", "--set", "channels=8", "--set", "phase=decode")
+    assert "layer.*.attn.scores          48  kv             76    16   78.1%  3.125 MiB" in out
+    assert "16,311 of 16,384 of every unit" in out.replace("\n", " ")
+    padded = says(capsys, "show", "hbm_pim_like", "gemv:1024x4096")
+    assert "gemv       1  weight          0    64   25.0%  8 MiB" in padded
+    small = says(capsys, "show", "gddr6_aim", "gpt2_xl", "--set", "phase=decode")
+    assert "--set channels=8 would do" in small
+    assert refuses(capsys, "show", "tpu_v1", "gpt2") == (
+        "'tpu_v1' has no banks that multiply, in which a network would have its place; show a chip or a network alone, "
+        "or a chip such as gddr6_aim\n"
+    )  # fmt: skip
+
+
+def test_a_page_shows_a_run_in_the_banks(capsys: Capture) -> None:
+    says(capsys, "run", "gddr6_aim", "gemv:64x3000", "--report", "r.html")
+    page = Path("r.html").read_text(encoding="utf-8")
+    assert "The chip: gddr6_aim" in page
+    assert "companion" in page
+
+
+def test_a_sequence_is_generated_behind_a_cache_that_grows(capsys: Capture) -> None:
+    words = ["--set", "depth=2", "--set", "hidden=128", "--set", "heads=2", "--set", "vocab=99"]
+    out = says(capsys, "generate", "gddr6_aim", "gpt2", "--prompt", "9", "--tokens", "40", *words, "--json", "-")
+    found = json.loads(out)
+    assert found["kv_bytes_per_token"] == 2 * 2 * 128 * 2
+    assert found["last_step_seconds"] > found["first_step_seconds"] > 0
+    assert found["ttft_seconds"] > found["first_step_seconds"]

@@ -148,7 +148,9 @@ class Channel:
 
     def _issue(self, command: str, clock: int, row: int, node: int) -> None:
         does = self._does[command]
-        self.clocks[self._cause(does)] += clock - self.clock
+        held = max(0, min(clock, self._free) - self.clock)  # until what was read is there
+        self.clocks["read_registers"] += held
+        self.clocks[self._cause(does)] += clock - self.clock - held
         self._timing.issue(self._number[command], node, clock)
         self.counts[command] += 1
         self.clock, self._last = clock, does
