@@ -9,7 +9,7 @@ computed, at most LOOKAHEAD tiles early.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -93,6 +93,13 @@ class FrontEnd:
         self.arch, self.queues, self.buffers, self.addresses = arch, queues, buffers, addresses
         self.array = next((n for n, u in self.arch.units.items() if isinstance(u, Systolic)), "")
         self.vector = next((n for n, u in self.arch.units.items() if isinstance(u, Vector)), "")
+        self._units: dict[type, str] = {
+            Load: "dram", Store: "dram", Compute: self.array, Process: self.vector, Broadcast: "link", Reduce: "link"
+        }  # fmt: skip
+        self._send: dict[type, Callable[..., None]] = {
+            Load: self._load, Compute: self._work, Process: self._work, Store: self._store, Broadcast: self._link,
+            Reduce: self._link, Claim: self._claim, Free: self._free,
+        }  # fmt: skip
         self.tensors: dict[str, list[Signal]] = {}
         self.pending: deque[tuple[int, Job]] = deque()
         self.work = self.floor = -1
@@ -135,28 +142,11 @@ class FrontEnd:
 
     def step(self, step: Step, at: Position) -> None:
         """Send one step on its way."""
-        if isinstance(step, Load):
-            self._load(step, at)
-        elif isinstance(step, Compute | Process):
-            self._work(step)
-        elif isinstance(step, Store):
-            self._store(step, at)
-        elif isinstance(step, Broadcast | Reduce):
-            self._link(step)
-        elif isinstance(step, Claim):
-            self.stored = None
-            self.claimed, waits, _ = self._take("output", step.bytes)
-            self.fresh += waits
-        else:
-            self._free(step)
+        self._send[type(step)](step, at)
 
     def unit_of(self, step: Step) -> str:
         """Return the unit that does a step; empty where it takes no time."""
-        if isinstance(step, Load | Store):
-            return "dram"
-        if isinstance(step, Compute | Process):
-            return self.array if isinstance(step, Compute) else self.vector
-        return "link" if isinstance(step, Broadcast | Reduce) else ""
+        return self._units.get(type(step), "")
 
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
@@ -194,7 +184,12 @@ class FrontEnd:
         self.fresh.append((job.done, cause))
         self.arrives[step.operand] = [(job.done, cause)]
 
-    def _work(self, step: Compute | Process) -> None:
+    def _claim(self, step: Claim, at: Position) -> None:
+        self.stored = None
+        self.claimed, waits, _ = self._take("output", step.bytes)
+        self.fresh += waits
+
+    def _work(self, step: Compute | Process, at: Position) -> None:
         waits, self.fresh = self.fresh + self._window("wait_dependency"), []
         if isinstance(step, Process) and self.chain is not None:
             waits = [*waits, (self.chain, "wait_dependency")]
@@ -227,7 +222,7 @@ class FrontEnd:
             job = self.pending.popleft()[1]
             self.queues.submit(self.unit_of(job.step), job)
 
-    def _link(self, step: Broadcast | Reduce) -> None:
+    def _link(self, step: Broadcast | Reduce, at: Position) -> None:
         if isinstance(step, Reduce):
             job = self.queues.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
             self.chain = job.done
@@ -239,7 +234,7 @@ class FrontEnd:
             self.fresh.append((job.done, cause))
         self.queues.submit(self.unit_of(step), job)
 
-    def _free(self, step: Free) -> None:
+    def _free(self, step: Free, at: Position) -> None:
         release = self.worked.released if self.worked else None
         if step.operand == "output":
             release = self.stored or self.chain

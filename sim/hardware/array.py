@@ -58,14 +58,14 @@ class ArrayUnit(Unit):
         rest = [w for w in job.waits if w[1] != self.stationary]
         yield from self.wait(first)
         loading = max(int(env.now), self.load_from)
-        load = self._load(timing, loading)
+        load = self.load(timing, loading)
         yield from self.wait(rest)
         stream = max(int(env.now), loading + load, self.stream_from)
         job.start = loading if timing.load else stream
         if job.on_start:
             job.on_start()
         last = stream + (work.folds - 1) * timing.interval
-        self._stream(timing, stream, last)
+        self.stream(timing, stream, last)
         self._book(job, timing, work, stream, load, first, rest)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
         self.later(self.streaming_until, self.release, job)
@@ -73,7 +73,7 @@ class ArrayUnit(Unit):
         if last > env.now:
             yield env.timeout(last - env.now)
 
-    def _load(self, timing: TileTiming, loading: int) -> int:
+    def load(self, timing: TileTiming, loading: int) -> int:
         """Hold the ports for a load from cycle `loading`; return its cycles."""
         cycles = timing.bare.load
         for passage in timing.passages if timing.load else ():
@@ -101,7 +101,7 @@ class ArrayUnit(Unit):
             self.loads[key] = load_pieces(passage.loaded, timing.bare.load, passage.port.bandwidth, used, beside)
         return self.loads[key]
 
-    def _stream(self, timing: TileTiming, stream: int, last: int) -> None:
+    def stream(self, timing: TileTiming, stream: int, last: int) -> None:
         """Hold the ports for all folds: loads of the second to the last one pass beside the streams before them."""
         self.streaming_until, self.before = last + timing.streamed, timing
         for passage in timing.passages:

@@ -7,8 +7,10 @@ capacities only through what fits, so a chip with more memory has all candidates
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
+from heapq import heappop, heappush
 from itertools import product
 
 from sim.arch import Arch, Ideal, MappingChoice
@@ -32,7 +34,7 @@ from sim.mapper.candidates import (
 from sim.mapper.chunks import search_chunks
 from sim.mapper.passes import search_passes
 from sim.mapper.table import Prices, Table, ranked
-from sim.mapper.trials import Bench, Trials, alone, bare
+from sim.mapper.trials import Bench, Trial, Trials, alone, bare
 from sim.mapping import Mapping, Tiling, check
 from sim.passes import Passes
 from sim.plan import Plan
@@ -72,19 +74,63 @@ def search(
     if not arch.bounded:
         return _unlimited(kernel, arch, unit, around, wish)
     bench = Bench(kernel, arch, unit, around, trials)
-    best: Mapping | None = None
-    least = (float("inf"), float("inf"))
-    simulated = 0
-    for bound, energy, mapping in ranked(_tables(kernel, arch, around, wish, prices or Prices(), trials)):
-        if (bound, energy) >= least:
-            break
-        simulated += 1
-        cycles = bench.cycles(mapping, _limit(least, energy))
-        if cycles is not None and (cycles, energy) < least:
-            least, best = (cycles, energy), mapping
+    candidates = ranked(_tables(kernel, arch, around, wish, prices or Prices(), trials))
+    best, simulated = _best(bench, candidates)
     if best is None:
         raise _nothing_fits(kernel, arch, around, wish)
-    return Choice(best, bench.plan(best), int(least[0]), simulated)
+    return Choice(best.mapping, bench.plan(best.mapping), int(best.cycles), simulated)
+
+
+@dataclass(frozen=True, order=True)
+class _Candidate:
+    """A mapping with what its cycles are at least; the number tells those apart that are as good."""
+
+    cycles: float
+    energy: float
+    number: int
+    mapping: Mapping = field(compare=False)
+    scouted: Trial | None = field(default=None, compare=False)
+
+    def limit(self, best: _Candidate | None) -> int | None:
+        """Return the last cycle at which it may end to be better than `best`."""
+        if best is None:
+            return None
+        return int(best.cycles) - ((self.energy, self.number) > (best.energy, best.number))
+
+
+def _best(bench: Bench, ranked: Iterator[tuple[float, float, Mapping]]) -> tuple[_Candidate | None, int]:
+    """Return the best of all candidates, and how many were run: always the one that is best by what is known of it.
+
+    It is scouted first, which raises what is known, and run by the engine where that was not exact.
+    """
+    best: _Candidate | None = None
+    known: list[_Candidate] = []
+    simulated = 0
+    numbered = (_Candidate(*found[:2], number, found[2]) for number, found in enumerate(ranked))
+    for candidate in _by_promise(numbered, known):
+        if best is not None and candidate > best:
+            break
+        limit, done = candidate.limit(best), candidate.scouted
+        if done is None:
+            simulated += 1
+            trial = bench.least(candidate.mapping, limit)
+            if trial is not None:
+                heappush(known, replace(candidate, cycles=max(candidate.cycles, trial.cycles), scouted=trial))
+            continue
+        cycles = done.cycles if done.exact else bench.cycles(candidate.mapping, limit)
+        if cycles is not None:
+            best = replace(candidate, cycles=cycles)
+    return best, simulated
+
+
+def _by_promise(ranked: Iterator[_Candidate], known: list[_Candidate]) -> Iterator[_Candidate]:
+    """Yield the candidates of a rising sequence and those of the heap `known`, which grows meanwhile, best first."""
+    for candidate in ranked:
+        while known and known[0] < candidate:
+            yield heappop(known)
+        yield candidate
+    while known:
+        yield heappop(known)
 
 
 def _passes(
@@ -98,11 +144,6 @@ def _passes(
 
     found = search_passes(kernel, arch, unit, around, wish, prices, cycles)
     return Choice(found.mapping, found.plan, found.cycles, found.simulated)
-
-
-def _limit(least: tuple[float, float], energy: float) -> int | None:
-    """Return the last cycle at which a candidate of `energy` may end to be better than `least`."""
-    return None if least[0] == float("inf") else int(least[0]) - (energy >= least[1])
 
 
 def _tables(

@@ -77,22 +77,44 @@ class Bounds:
         """Return the cycles in which tiles take turns in their slots: no more than these are held at any time.
 
         A tile of an operand holds its slot from its load to the end of its last stream, one of outputs from its
-        first stream until it is processed and stored. The tiles of the last size leave the shortest tail.
+        first stream until it is processed and stored. The tiles of the last size leave the shortest tail. What stays
+        in the PEs is shifted in before the first stream.
         """
         least: Vector = np.zeros(1)
         lane_cycles, latency = self._lanes()
         outputs, streams = float(prod(self.grid.full[d] for d in "gmn")), self.times.busy - self.times.ends
+        stationary = self.times.flow.stationary
         for operand, held in picked.items():
             if operand == "parameter":
                 continue
             slots = self.arch.buffers[self.arch.buffer_of(operand)].slots
             if operand == "output":
-                lag = self.times.ends + np.where(held.moved == 0, latency, 0)
-                turns = start + (streams + outputs * lane_cycles + held.count * lag + stores) / slots
+                lag = held.count * (self.times.ends + np.where(held.moved == 0, latency, 0))
+                turns = start + (streams + outputs * lane_cycles + lag + stores) / slots
+                turns = np.maximum(turns, start + self._beside(streams + lag + stores, slots))
             else:
-                holding = held.loads + held.count * (self.channel.latency - self.times.gap)
+                shifted = self.times.shift if operand == stationary else 0
+                holding = held.loads + held.count * (self.channel.latency + shifted - self.times.gap)
                 turns = (streams + holding) / slots + rest
             least = np.maximum(least, turns)
+        return least
+
+    def _beside(self, held: Vector, slots: int) -> Vector:
+        """Return the cycles in which tiles of outputs take turns where lanes share a port with the array.
+
+        Tiles are `held` for these cycles, and processed. In P cycles of processing the port passes all bytes of the
+        lanes, and those of the array but what it moves in the T - P other cycles, at most at its rate r: with the
+        bandwidth b, P (b - r) >= bytes - T r; and slots T >= held + P.
+        """
+        least: Vector = np.zeros(1)
+        outputs = float(prod(self.grid.full[d] for d in "gmn")) * self.arch.bits("partial_sum") / 8
+        for bandwidth, ways in ports_of(self.arch) if self._lanes()[0] else ():
+            sums = [way for way in ways if way[0] == "output"]
+            if sums:
+                rate = np.minimum(bandwidth, self.times.rate() * len(sums))
+                passed = sum((self.times.accesses(*way) + outputs for way in sums), start=np.zeros(1))
+                left = bandwidth - rate
+                least = np.maximum(least, (held * left + passed) / (slots * left + rate))
         return least
 
     def _passing(self, picked: dict[str, Picked]) -> Vector:

@@ -36,6 +36,8 @@ class ArrayTimes:
         tails = self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
         self.ends = tails - self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
         self.gap = self.grid.each(stream, lambda tiles: self._gap(tiles[-1][1]))
+        self.shift = self._timing(1).load
+        """Cycles in which what stays in the PEs is shifted in."""
         folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
         self.busy = folds * intervals + self.ends
         waits = self.grid.each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
@@ -76,6 +78,15 @@ class ArrayTimes:
             work = TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ())
             self.timings[size] = tile_timing(self.array, work)
         return self.timings[size]
+
+    def rate(self) -> Vector | float:
+        """Return the bytes of sums that the array writes (or reads) in a cycle of a stream at most; inf if unknown."""
+        flow, array = self.flow, self.array
+        if flow.stream not in RELEVANT["output"]:
+            return float("inf")
+        side, pes = (flow.row, array.rows) if flow.row in RELEVANT["output"] else (flow.col, array.cols)
+        lines = np.minimum(pes, self.grid.size[side] * self.packed)
+        return np.asarray(lines * (array.count if self.split else 1) * self.arch.bits("partial_sum") / 8)
 
     def accesses(self, operand: str, way: str) -> Vector:
         """Return the bytes of an operand that the array reads or writes on chip."""

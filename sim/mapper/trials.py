@@ -18,6 +18,7 @@ from sim.frontend import Read, Stage
 from sim.hardware.buffers import Buffers
 from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction, VectorWork
+from sim.mapper.scout import Scout
 from sim.mapping import Mapping, Tiling
 from sim.plan import Plan
 from sim.planner import Surroundings, chunk_counts, plan_contraction
@@ -35,6 +36,10 @@ TABLES = 256
 
 _WORDS = {"name", "description", "source", "technology", "mapping"}
 """Keys of a chip that say nothing about the time of a given plan."""
+
+
+Run = tuple[int, Mapping, bool]
+"""The number of all that a run depends on but the mapping, the mapping, and whether the engine ran it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,15 @@ class Room:
 
 @dataclass(frozen=True)
 class Trial:
-    """The cycles of a candidate alone, or the limit at which it was given up, and the room that it took."""
+    """The cycles of a candidate alone, or the limit at which it was given up, and the room that it took.
+
+    Where it is not `exact`, the cycles are a lower bound.
+    """
 
     cycles: int
     ended: bool
     room: Room
+    exact: bool = True
 
     def answers(self, arch: Arch, limit: int | None) -> bool:
         """Return whether a run on `arch` up to `limit` would go the same way."""
@@ -75,7 +84,7 @@ class Trials:
 
     def __init__(self, most: int = MOST) -> None:
         self.most, self.made, self.reused = most, 0, 0
-        self.known: dict[tuple[int, Mapping], tuple[Trial, ...]] = {}
+        self.known: dict[Run, tuple[Trial, ...]] = {}
         self.numbers: dict[Any, int] = {}
         self.tables: dict[Hashable, Table] = {}
         self.chunks: dict[Hashable, Plan] = {}
@@ -88,7 +97,7 @@ class Trials:
             del buffer["capacity"], buffer["keep"]
         return self.numbers.setdefault((repr(chip), *about), len(self.numbers))
 
-    def remember(self, key: tuple[int, Mapping], trial: Trial) -> None:
+    def remember(self, key: Run, trial: Trial) -> None:
         """Know one more run."""
         if len(self.known) >= self.most:
             self.known.clear()
@@ -96,7 +105,7 @@ class Trials:
         self.known[key] = (trial, *others)
         self.made += 1
 
-    def find(self, key: tuple[int, Mapping], arch: Arch, limit: int | None) -> Trial | None:
+    def find(self, key: Run, arch: Arch, limit: int | None) -> Trial | None:
         """Return a known run of a candidate that goes as it would on `arch`."""
         found = next((trial for trial in self.known.get(key, ()) if trial.answers(arch, limit)), None)
         self.reused += found is not None
@@ -145,20 +154,37 @@ class Bench:
     ) -> None:
         self.kernel, self.arch, self.unit, self.around, self.trials = kernel, arch, unit, around, trials
         self.number = trials.number(arch, *bare(kernel, around)) if trials else 0
+        self.scout = Scout(arch)
 
     def plan(self, mapping: Mapping) -> Plan:
         """Return the plan of a candidate."""
         return plan_contraction(Tiling(self.kernel, mapping), self.arch, self.unit, self.around)
 
+    def least(self, mapping: Mapping, limit: int | None) -> Trial | None:
+        """Return a lower bound of the cycles of a candidate alone, mostly exact; None where it exceeds `limit`."""
+        return self._trial(mapping, limit, engine=False)
+
     def cycles(self, mapping: Mapping, limit: int | None) -> int | None:
         """Return the cycles of a candidate alone; None where they exceed `limit`."""
-        key = (self.number, mapping)
+        trial = self._trial(mapping, limit, engine=True)
+        return trial.cycles if trial else None
+
+    def _trial(self, mapping: Mapping, limit: int | None, engine: bool) -> Trial | None:
+        key = (self.number, mapping, engine)
         trial = self.trials.find(key, self.arch, limit) if self.trials else None
         if trial is None:
-            trial = self._run(mapping, limit)
+            trial = (self._run if engine else self._scouted)(mapping, limit)
             if self.trials:
                 self.trials.remember(key, trial)
-        return trial.cycles if trial.ended and (limit is None or trial.cycles <= limit) else None
+        return trial if trial.ended and (limit is None or trial.cycles <= limit) else None
+
+    def _scouted(self, mapping: Mapping, limit: int | None) -> Trial:
+        scout = self.scout
+        try:
+            cycles, ended = scout.run(alone(self.plan(mapping), self.around)[0], limit), True
+        except TooSlow:
+            cycles, ended = int(limit or 0), False
+        return Trial(cycles, ended, Room.of(scout.buffers), scout.exact)
 
     def _run(self, mapping: Mapping, limit: int | None) -> Trial:
         engine = Engine(self.arch)
