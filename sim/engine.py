@@ -35,9 +35,7 @@ from sim.timeline import Timeline
 
 AHEAD = 3
 """Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
-can start early."""
-SETTLED = 4
-"""Iterations that must repeat with one shift: a job depends on jobs at most LOOKAHEAD iterations before and after."""
+can start early; one less where an iteration has several work steps."""
 
 class Engine:
     """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run.
@@ -52,6 +50,7 @@ class Engine:
         self.units = self.build()
         for unit in self.units.values() if record else ():
             unit.ledger.slices = []
+        self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
         self.outstanding: deque[Job] = deque()
         self.record: Record | None = None
@@ -102,8 +101,7 @@ class Engine:
         layers = max((stage.layer for stage in stages), default=-1) + 1
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
-        drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
-        dram = {name: unit.statistics(stages, self.end) for name, unit in drams.items()}
+        dram = {name: unit.statistics(stages, self.end) for name, unit in self.drams.items()}
         return Timeline(self.end, ledgers, spans, peaks, dram)
 
     def _place(self, stages: Sequence[Stage]) -> None:
@@ -156,14 +154,18 @@ class Engine:
                 yield from self._nodes(loop.body, loop.at(index, around))
             return
         records: deque[Record] = deque()
+        work, settled, ahead = self.front.work, 0, AHEAD
         for done in range(1, loop.count + 1):
             records.append(Record(self.record, self.sequence))
             self.record = records[-1]
             yield from self._nodes(loop.body, loop.at(done - 1, around))
             self.record = records[-1].parent
-            if len(records) > AHEAD:
-                yield from self._left(records[-AHEAD - 1])
-                if self.fast_forward and self._skip(loop, records, loop.count - done):
+            if done == 1:
+                work = self.front.work - work
+                settled, ahead = self.front.reach(0 if self.drams else work), AHEAD - (work > 1)
+            if len(records) > ahead:
+                yield from self._left(records[-ahead - 1])
+                if self.fast_forward and self._skip(loop, records, settled, loop.count - done):
                     return
 
     def _left(self, record: Record) -> Generator[simpy.Event, Any, None]:
@@ -172,17 +174,17 @@ class Engine:
             record.left = self.env.event()
             yield record.left
 
-    def _skip(self, loop: Loop, records: deque[Record], remaining: int) -> bool:
-        """Skip the remaining iterations if those that are complete repeat; return whether they do.
+    def _skip(self, loop: Loop, records: deque[Record], settled: int, remaining: int) -> bool:
+        """Skip the remaining iterations if `settled` of those that are complete repeat; return whether they do.
 
         It is exact: the cycles of each unit are booked, and all that follows is shifted. The iterations still
         on their way stand for the last ones of the loop.
         """
         complete = next((i for i, record in enumerate(records) if record.pending), len(records))
-        for _ in range(complete - SETTLED - 1):
+        for _ in range(complete - settled - 1):
             records.popleft()
-        seen = list(islice(records, SETTLED + 1))
-        if complete <= SETTLED or self.outstanding[0].sequence < seen[0].first or not remaining:
+        seen = list(islice(records, settled + 1))
+        if complete <= settled or self.outstanding[0].sequence < seen[0].first or not remaining:
             return False
         if any(unit.measured >= seen[0].first for unit in self.units.values()):
             return False

@@ -148,6 +148,18 @@ class FrontEnd:
         """Return the unit that does a step; empty where it takes no time."""
         return self._units.get(type(step), "")
 
+    def reach(self, work: int) -> int:
+        """Return how many iterations of so many work steps a job depends on at most, none of them before the last.
+
+        It depends on the tile whose slot it takes, on the work step LOOKAHEAD + 1 before it, and on the transfer queued
+        before it, which may be a store one step older still; and on loads that went ahead, which depend on no more.
+        Where places are short a tile takes those freed longest ago: nothing is known then but that it looks no
+        further back than loads run ahead, in iterations of one step.
+        """
+        if self.buffers.short or not work:
+            return 2 * LOOKAHEAD
+        return max(-(-(LOOKAHEAD + 2) // work), *self.slots.values(), 1)
+
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.buffers.take(operand, size, self.index, slots)

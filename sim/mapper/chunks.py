@@ -7,6 +7,7 @@ from sim.engine import Engine
 from sim.frontend import Stage
 from sim.hardware.unit import TooSlow, Unit
 from sim.kernel import VectorWork
+from sim.mapper.scout import Scout
 from sim.plan import Load, Plan, Process, Step, Store, steps
 from sim.planner import chunk_counts, plan_vector
 
@@ -21,19 +22,30 @@ def search_chunks(work: VectorWork, arch: Arch, unit: str, on_chip: frozenset[st
     plans = [plan_vector(work, arch, unit, on_chip, count) for count in counts]
     if len(plans) == 1:
         return plans[0]
-    units = Engine(arch).units
+    scout = Scout(arch)
+    units = scout.engine.units
     bounds = [_bound(plan, units) for plan in plans]
     best, least = 0, float("inf")
     for index in sorted(range(len(plans)), key=lambda i: (bounds[i], i)):
         if bounds[index] > least:
             break
         limit = None if least == float("inf") else int(least) - (index > best)
-        try:
-            least = Engine(arch).run([Stage(plans[index], 0)], limit=limit).cycles
-        except TooSlow:
-            continue
-        best = index
+        cycles = _cycles(plans[index], scout, limit)
+        if cycles is not None:
+            best, least = index, cycles
     return plans[best]
+
+
+def _cycles(plan: Plan, scout: Scout, limit: int | None) -> int | None:
+    """Return the cycles of the plan alone; None where they exceed `limit`."""
+    stage = Stage(plan, 0)
+    try:
+        cycles = scout.run(stage, limit)
+        if not scout.exact and (limit is None or cycles <= limit):
+            cycles = Engine(scout.arch).run([stage], limit=limit).cycles
+    except TooSlow:
+        return None
+    return cycles if limit is None or cycles <= limit else None
 
 
 def _bound(plan: Plan, units: dict[str, Unit]) -> int:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from sim.arch import Arch
-from sim.engine import AHEAD, SETTLED, Engine
-from sim.frontend import LOOKAHEAD, FrontEnd, Stage
+from sim.engine import AHEAD, Engine
+from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
 from sim.hardware.unit import Wait
@@ -84,7 +84,7 @@ class Scout:
         """Run the iterations until they repeat with one shift; skip the rest."""
         begins: list[tuple[int, int]] = []
         seen: list[Signature] = []
-        settled, work, left = SETTLED, self.front.work, loop.count
+        settled, work, left = 0, self.front.work, loop.count
         while left:
             begins.append((len(self.tasks), len(self.skips)))
             self._nodes(loop.body)
@@ -92,7 +92,7 @@ class Scout:
             if loop.count <= AHEAD or not left:
                 continue
             if len(begins) == 1:
-                settled = self._reach(self.front.work - work)
+                settled = self.front.reach(self.front.work - work)
             self._learn()
             while len(seen) < len(begins) and self._end(begins, len(seen)) <= self.known:
                 seen.append(self._signature(begins, len(seen)))
@@ -100,15 +100,6 @@ class Scout:
             if cycle and left >= cycle:
                 self._skip(begins, len(seen), (settled, cycle), left // cycle, seen[-1].base - seen[-1 - cycle].base)
                 seen, begins, left = [], [], left % cycle
-
-    def _reach(self, work: int) -> int:
-        """Return how many iterations of so many work steps a job depends on at most.
-
-        It depends on the tile whose slot it takes, on the work step LOOKAHEAD + 1 before it, and on the transfer queued
-        before it, which may be a store one step older still; and on loads that went ahead, which depend on no more.
-        """
-        slots = max(self.front.slots.values(), default=LOOKAHEAD)
-        return SETTLED if self.buffers.short else max(slots, -(-(LOOKAHEAD + 2) // max(1, work)))
 
     def _learn(self) -> None:
         tasks = self.tasks

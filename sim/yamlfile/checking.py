@@ -15,9 +15,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of every schema: no coercion, no unknown keys, immutable."""
+    """Base of every schema: no coercion, no unknown keys, immutable. Validators are built when first used: few are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Clash(ValueError):
