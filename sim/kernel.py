@@ -181,6 +181,9 @@ class VectorWork:
     kept: int = 0
     result: str = "output"
     """What the output is in the accounts."""
+    streamed: int = 0
+    """Weights that come while it works, all of them `passes` times."""
+    passes: int = 1
 
 
 Kernel = Contraction | VectorWork

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from sim import run
 from sim.arch import Arch
-from sim.errors import ConfigError
+from sim.errors import CapacityError, ConfigError
 from sim.graph import Graph
+from sim.pim.cost import gemv
 from sim.result import Result
 from sim.timeline import CAUSES
 from sim.workload import open_workload
@@ -142,3 +143,84 @@ def test_no_unit_for_a_layer_is_an_error(tmp_path: Path) -> None:
     })  # fmt: skip
     with pytest.raises(ConfigError, match="has no systolic unit"):
         run(chip, network(tmp_path, two()))
+
+
+THREE = {
+    "technology": "22nm", "precision": {"weight": "bf16", "input": "bf16", "output": "bf16", "partial_sum": "fp32"},
+    "units": {
+        "array": {"kind": "systolic", "rows": 8, "cols": 8}, "lanes": {"kind": "vector", "lanes": 8},
+        "fabric": {"kind": "fabric", "dsp": 64, "macs_per_dsp": 1},
+        "banks": {"kind": "pim", "device": "gddr6_aim", "channels": 2, "order": "oouter", "refresh": "off"},
+    },
+    "assign": [{"unit": "fabric", "layers": "f*"}, {"unit": "banks", "rows": 1}],
+}  # fmt: skip
+DEVICE = {"kind": "dram", "device": "gddr6_14000", "channels": 2}
+THREE_CHAINS = (
+    "inputs: {x: [64, 64], y: [64, 64], z: [1, 512]}\nlayers:\n"
+    "  - {name: f, op: linear, in: x, features: 64}\n"
+    "  - {name: a, op: linear, in: y, features: 64}\n"
+    "  - {name: b, op: linear, in: z, features: 512, bias: false}\n"
+)
+
+
+@pytest.mark.parametrize("memory", [SLOW, DEVICE], ids=["simple", "dram"])
+def test_three_families_share_memory_in_one_run(tmp_path: Path, memory: dict[str, Any]) -> None:
+    """Each unit works at the same time as the others and waits for them; bytes and causes add up."""
+    graph, chip = network(tmp_path, THREE_CHAINS), shared(memory, **THREE)
+    whole = run(chip, graph)
+    alone = {name: run(chip, graph, layers=name) for name in "fab"}
+    assert {layer.name: layer.unit for layer in whole.layers} == {"f": "fabric", "a": "array", "b": "banks"}
+    assert off_chip(whole) == sum(off_chip(each) for each in alone.values())
+    assert whole.macs == sum(each.macs for each in alone.values())
+    assert max(each.cycles for each in alone.values()) < whole.cycles < sum(each.cycles for each in alone.values())
+    assert set(ledgers(whole).values()) == {whole.cycles}
+    spans = {layer.name: layer.cycles for layer in whole.layers}
+    assert all(spans[name] >= each.layers[0].cycles for name, each in alone.items())
+    assert sum(unit["cycles"]["wait_port"] for unit in whole.units.values()) > 0
+
+
+def test_banks_among_others_take_as_long_as_their_program(tmp_path: Path) -> None:
+    """Their time is that of the command-level model, and they hold memory for it."""
+    graph = network(tmp_path, "inputs: {z: [1, 512]}\nlayers:\n  - {name: b, op: linear, features: 700, bias: false}\n")
+    chip = shared(DEVICE, **THREE)
+    assert chip.pim is not None
+    device = chip.pim.open()
+    cost = gemv(device, 700, 512)
+    found = run(chip, graph)
+    clocks = cost.cycles + cost.closing
+    assert found.units["banks"]["cycles"]["compute"] == -(-clocks * chip.clock // int(device.clock_hertz))
+    assert found.layers[0].mapping_efficiency == pytest.approx(700 / (-(-700 // 32) * 32))
+
+
+def test_gemm_goes_to_the_array_and_gemv_to_the_banks() -> None:
+    found = run("npu_pim", "gpt2", {"phase": "decode", "depth": 1})
+    units = {layer.name.split(".")[-1]: layer.unit for layer in found.layers}
+    assert units["fc"] == units["scores"] == units["head"] == "banks" and units["softmax"] == "vector"
+    found = run("npu_pim", "gpt2", {"depth": 1, "tokens": 32}, layers="layer.0.fc")
+    assert found.layers[0].unit == "array"
+
+
+def test_a_moe_block_runs_on_three_families() -> None:
+    """The block of a vision transformer with experts: every family works, and every cycle of a unit has its cause."""
+    found = run("npu_fabric_pim", "m3vit_like", layers="blocks.0.*")
+    assert {layer.unit for layer in found.layers} == {"array", "vector", "fabric", "banks"}
+    assert set(ledgers(found).values()) == {found.cycles}
+    assert sum(layer.macs for layer in found.layers) == found.macs
+    assert sum(found.energy_pj["by_component"].values()) == pytest.approx(found.energy_pj["total"])
+
+
+@pytest.mark.parametrize(("keys", "message"), [
+    ({"memory": "banks"}, "other units load from memory: name the kind that the banks are in"),
+    ({"memory": DEVICE | {"channels": 4}}, "the banks have 2 channels, memory 4; they are the same"),
+    ({"units": {**THREE["units"], "c": {"kind": "companion", "adders": 8, "multipliers": 8}}},
+     "a companion serves banks alone; beside other units lanes do its work"),
+])  # fmt: skip
+def test_banks_beside_others_are_those_of_memory(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shared(**{"memory": DEVICE, **THREE, **keys})
+
+
+def test_a_matrix_that_does_not_fit_into_the_banks_says_by_how_much(tmp_path: Path) -> None:
+    text = "inputs: {z: [1, 65536]}\nlayers:\n  - {name: b, op: linear, features: 65536, bias: false}\n"
+    with pytest.raises(CapacityError, match=r"matrix of 'b' does not fit .* rows of every bank too many"):
+        run(shared(SLOW, **THREE), network(tmp_path, text))

@@ -142,13 +142,26 @@ class Arch(Strict):
                 raise Clash("needs a unit of kind pim, whose banks it belongs to", about)
             return self
         if others:
-            raise Clash("banks that multiply have a companion beside them and no other unit; remove it", *others)
+            return self._pim_beside_others()
         if self.memory.kind not in ("banks", "ideal"):
             raise Clash("the banks of a PIM device are the memory; write memory: banks", ("memory",))
         clock = round(self.pim.open().clock_hertz)
         if clock != self.clock:
             told = f"{self.clock} Hz is not the clock of the banks, {clock} Hz; times count in theirs"
             raise Clash(told, ("clock",), ("units", self.unit_name(Pim), "device"))
+        return self
+
+    def _pim_beside_others(self) -> Arch:
+        """Make sure that banks which arrays, lanes or fabrics reach too are those of the chip's memory."""
+        if self.companion:
+            about = ("units", self.unit_name(Companion))
+            raise Clash("a companion serves banks alone; beside other units lanes do its work (kind: vector)", about)
+        if self.memory.kind == "banks":
+            raise Clash("other units load from memory: name the kind that the banks are in (dram, simple)", ("memory",))
+        here, there = self.pim.open().spec.channels if self.pim else 0, getattr(self.memory, "channels", None)
+        if there is not None and here != there:
+            told = f"the banks have {here} channels, memory {there}; they are the same"
+            raise Clash(told, ("units", self.unit_name(Pim), "channels"), ("memory",))
         return self
 
     @model_validator(mode="after")

@@ -136,7 +136,7 @@ class Account:
         """Return bytes read and written in the banks, to the global buffers, through the registers and by the SRAM."""
         moved: Traffic = {}
         for program in done.ran:
-            for memory, way, operand, count in self._moves(program):
+            for memory, way, operand, count in self.moves(program):
                 place = moved.setdefault(memory, {"read": {}, "write": {}})[way]
                 place[operand] = place.get(operand, 0) + count
         for operand, way, count in self._lanes(done):
@@ -145,7 +145,8 @@ class Account:
                 place[operand] = place.get(operand, 0) + count
         return moved
 
-    def _moves(self, program: Program) -> Iterable[tuple[str, str, str, int]]:
+    def moves(self, program: Program) -> Iterable[tuple[str, str, str, int]]:
+        """Yield what a program moves: memory, way, operand, bytes."""
         burst, commands = self.device.spec.burst, program.cost.commands
         multiplies = self._count(commands, "multiply")
         inputs, read = (self._count(commands, role) * burst for role in ("write_buffer", "read_registers"))
@@ -187,7 +188,7 @@ class Account:
         counts: Counts = {}
         if self.device.spec.energy is not None:
             commands = sum((Counter(p.cost.commands) for p in done.ran), Counter(done.commands))
-            counts = self._commands(commands)
+            counts = self.events(commands)
         if not self.companion:
             return counts
         form = self.chip.precision.partial_sum
@@ -204,7 +205,7 @@ class Account:
                 counts[self.sram, way] = counts.get((self.sram, way), 0.0) + size / width
         return counts
 
-    def _commands(self, commands: Mapping[str, int]) -> Counts:
+    def events(self, commands: Mapping[str, int]) -> Counts:
         """Return what the commands do: rows opened, bits moved, products, refreshes."""
         device, bits = self.device, self.device.spec.burst * 8
         multiplies, alone = self._count(commands, "multiply"), self._count(commands, "read", "write")

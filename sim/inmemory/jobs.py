@@ -96,9 +96,10 @@ class Jobs:
 
     def all(self, tasks: Sequence[Task]) -> list[Job]:
         """Return the jobs of all tasks, in order."""
-        return [job for group in together(tasks) for job in self._jobs(group)]
+        return [job for group in together(tasks) for job in self.jobs(group)]
 
-    def _jobs(self, group: Sequence[Task]) -> Iterator[Job]:
+    def jobs(self, group: Sequence[Task]) -> Iterator[Job]:
+        """Yield the jobs of layers that are one matrix, or of a single layer: one a kernel."""
         task = group[0]
         works = tuple(kernel for kernel in task.kernels if isinstance(kernel, VectorWork))
         products = [kernel for kernel in task.kernels if isinstance(kernel, Contraction)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
@@ -88,11 +88,11 @@ class Placement:
     def _chunk(self, index: int, stage: Stage, work: VectorWork, step: Load | Store, chunk: int) -> Index:
         """Return the bursts of one chunk of vector work: the same share of each of its tensors, as they lie."""
         operand, count = _role(step), chunk_count(stage.plan)
+        passes = work.passes if operand == "parameter" else 1
         parts = [
             bursts(self.bases[name], np.array([start]), stop - start, bits, self.geometry.burst)
             for name, size, bits in _vector_tensors(self.geometry, index, stage, work, operand)
-            for start, stop in [_share(size, count, chunk)]
-            if stop > start
+            for start, stop in _rounds(size, *_share(size * passes, count, chunk))
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
@@ -125,7 +125,7 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
     if isinstance(kernel, VectorWork):
         return [
             (name, ceil(size * bits / 8))
-            for role in OPERANDS
+            for role in (*OPERANDS, *(["parameter"] if kernel.streamed else []))
             for name, size, bits in _vector_tensors(geometry, index, stage, kernel, role)
         ]
     widths = geometry.bits(stage)
@@ -151,8 +151,11 @@ def _vector_tensors(
     geometry: Geometry, index: int, stage: Stage, work: VectorWork, role: str
 ) -> list[tuple[tuple[str, ...], int, float]]:
     """Return name, elements and bits an element of each tensor that vector work has in a role."""
-    sizes = {"input": work.inputs, "weight": (work.weights,), "output": (work.outputs,)}[role]
-    kinds = work.kinds if role == "input" and work.kinds else (work.result if role == "output" else role,) * len(sizes)
+    sizes = {
+        "input": work.inputs, "weight": (work.weights,), "output": (work.outputs,), "parameter": (work.streamed,),
+    }[role]  # fmt: skip
+    kind = {"output": work.result, "parameter": "weight"}.get(role, role)
+    kinds = work.kinds if role == "input" and work.kinds else (kind,) * len(sizes)
     widths = [geometry.chip.bits(kind) for kind in kinds]
     return list(zip(_names(index, stage, role, len(sizes)), sizes, widths, strict=True))
 
@@ -168,7 +171,16 @@ def _moves(nodes: Sequence[Node], role: str) -> bool:
 @lru_cache(maxsize=1024)
 def chunk_count(plan: Plan) -> int:
     """Return into how many chunks a plan of vector work is cut."""
-    return sum(node.count for node in plan.body if isinstance(node, Loop))
+    return max(node.start + node.count for node in plan.body if isinstance(node, Loop))
+
+
+def _rounds(size: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a tensor of `size` that lie in [start, stop) where it comes over and over again."""
+    while start < stop:
+        begin = start % size
+        end = min(size, begin + stop - start)
+        yield begin, end
+        start += end - begin
 
 
 def _share(total: int, chunks: int, index: int) -> tuple[int, int]:

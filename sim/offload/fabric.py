@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 from sim.arch import Ideal
 from sim.fabric.account import BLOCK_BITS, ON_CHIP, Account
@@ -49,22 +50,28 @@ class FabricJobs:
         made, images = self._stages(tasks), frames(self.request.graph, self._lowered(tasks))
         done = self._run(made, images, leaving)
         inside = {stage.task.writes for stage in made}
-        bits = self.chip.bits("weight")
         pairs = list(zip(made, done.part.plan.folds, strict=True))
         inputs = {s.tensor: s.tokens * s.width for stage in made for s in stage.sources if s.tensor not in inside}
         outputs = sum(stage.tokens * stage.width for stage in made if stage.task.writes in leaving)
-        held = ceil(sum(stage.matrix for stage, fold in pairs if not fold.streamed) * bits / 8)
-        streamed = ceil(sum(stage.matrix * stage.vectors for stage, fold in pairs if fold.streamed) * bits / 8) * images
+        held = sum(stage.matrix for stage, fold in pairs if not fold.streamed)
+        away = [stage for stage, fold in pairs if fold.streamed]
+        streamed = sum(stage.matrix for stage in away)
+        passes = ceil(sum(stage.matrix * stage.vectors for stage in away) * images / streamed) if streamed else 1
         setup, self.started = self.change if self.started else 0, True
         port = self.fabric.port
-        moved = max(self.chip.bytes_of("input", sum(inputs.values()) * images) + streamed,
+        moved = max(self.chip.bytes_of("input", sum(inputs.values()) * images),
+                    self.chip.bytes_of("weight", streamed) * passes,
                     self.chip.bytes_of("output", outputs * images))  # fmt: skip
         cycles = done.outcome.cycles
         blocks = max(1, min(ceil(moved / (port.outstanding * port.burst * port.width)), cycles))
         return Job(
             tasks[0].name, sum(inputs.values()) * images, outputs * images, cycles, blocks,
-            self._deeds(done, pairs, images), held, streamed, setup,
+            self._deeds(done, pairs, images), held, streamed, passes, setup,
         )  # fmt: skip
+
+    def missing(self) -> list[dict[str, Any]]:
+        """Return what is not modelled of the cycles: nothing."""
+        return []
 
     def _lowered(self, tasks: Sequence[Task]) -> Lowered:
         return Lowered(tuple(tasks), frozenset(), ())

@@ -35,9 +35,9 @@ class Deeds:
 class Job:
     """A layer, or a pipeline of them, on a unit: elements that come from memory and go there, and its time.
 
-    `inputs` and `outputs` are elements; `held` bytes of weights are loaded before all else, `streamed` bytes come block
-    by block. `cycles` is the time of the whole with its operands there, `blocks` into how many equal parts it is cut.
-    `setup` cycles go before it.
+    `inputs` and `outputs` are elements; `held` weights are loaded before all else, `streamed` ones come block by block,
+    all of them `passes` times. `cycles` is the time of the whole with its operands there, `blocks` the number of equal
+    parts into which it is cut. `setup` cycles go before it.
     """
 
     name: str
@@ -48,39 +48,50 @@ class Job:
     deeds: Deeds
     held: int = 0
     streamed: int = 0
+    passes: int = 1
     setup: int = 0
 
     def plan(self, view: Arch, unit: str) -> Plan:
         """Return the plan: weights first, then block after block, the next one loaded behind the one at work."""
-        sizes = {"input": view.bytes_of("input", self.inputs), "parameter": self.streamed,
-                 "output": view.bytes_of("output", self.outputs)}  # fmt: skip
-        cuts = {0, self.blocks} | {self.blocks - total % self.blocks for total in (*sizes.values(), self.cycles)}
+        sizes, held = self._sizes(view), view.bytes_of("weight", self.held)
+        cuts = {0, self.blocks} | {self.blocks - total % self.blocks for total in (*sizes.values(), held, self.cycles)}
+        loops = [(start, stop - start) for start, stop in pairwise(sorted(cuts))]
         body: list[Node] = [Process(self.setup, (), 0)] if self.setup else []
-        body += [Load("weight", self.held, (1, 1, 1, 1))] if self.held and view.bounded else []
-        body += [Loop("m", stop - start, start, 1, tuple(self._block(sizes, start, view.bounded)))
-                 for start, stop in pairwise(sorted(cuts))]  # fmt: skip
-        body += [Free("weight")] if self.held and view.bounded else []
-        work = VectorWork(self.name, (self.inputs,), self.outputs)
-        slots = (("input", 2), ("parameter", 2), ("output", 2), ("weight", 1))
+        if held and view.bounded:
+            body += [Loop("m", count, start, 1, (Load("weight", self._part(held, start), (1, 1, 1, 1)),))
+                     for start, count in loops]  # fmt: skip
+        body += [Loop("m", count, start, 1, tuple(self._block(sizes, start, view.bounded))) for start, count in loops]
+        body += [Loop("m", self.blocks, 0, 1, (Free("weight"),))] if held and view.bounded else []
+        work = VectorWork(self.name, (self.inputs,), self.outputs, weights=self.held, streamed=self.streamed,
+                          passes=self.passes)  # fmt: skip
+        slots = (("input", 2), ("parameter", 2), ("output", 2), ("weight", self.blocks))
         return Plan(self.name, work, unit, tuple(body), slots)
 
-    def _block(self, sizes: Mapping[str, int], index: int, bounded: bool) -> list[Node]:
-        def part(total: int) -> int:
-            return total // self.blocks + (index >= self.blocks - total % self.blocks)
+    def _sizes(self, view: Arch) -> dict[str, int]:
+        """Return the bytes of what moves block by block."""
+        return {
+            "input": view.bytes_of("input", self.inputs), "output": view.bytes_of("output", self.outputs),
+            "parameter": view.bytes_of("weight", self.streamed) * self.passes,
+        }  # fmt: skip
 
-        work = Process(part(self.cycles), (), 0)
+    def _part(self, total: int, index: int) -> int:
+        """Return the share of block `index`; what cannot be divided goes to the last ones."""
+        return total // self.blocks + (index >= self.blocks - total % self.blocks)
+
+    def _block(self, sizes: Mapping[str, int], index: int, bounded: bool) -> list[Node]:
+        work = Process(self._part(self.cycles, index), (), 0)
         if not bounded:
             return [work]
-        extent = (1, part(self.outputs), 1, 1)
-        loads = [Load(o, part(sizes[o]), extent) for o in ("input", "parameter") if sizes[o]]
-        written = part(sizes["output"])
+        extent = (1, self._part(self.outputs, index), 1, 1)
+        loads = [Load(o, self._part(sizes[o], index), extent) for o in ("input", "parameter") if sizes[o]]
+        written = self._part(sizes["output"], index)
         free = [Free(load.operand) for load in loads]
         return [*loads, Claim("output", written), work, Store(written, extent), *free, Free("output")]
 
     def room(self, view: Arch) -> int:
         """Return the bytes on chip that the plan takes: weights, and two blocks of the rest."""
-        moved = (view.bytes_of("input", self.inputs), self.streamed, view.bytes_of("output", self.outputs))
-        return self.held + 2 * sum(-(-size // self.blocks) for size in moved)
+        block = sum(-(-size // self.blocks) for size in self._sizes(view).values())
+        return view.bytes_of("weight", self.held) + 2 * block
 
 
 @dataclass

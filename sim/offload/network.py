@@ -14,9 +14,13 @@ from sim.layers import Task
 from sim.offload.account import SharedBook
 from sim.offload.fabric import FabricJobs
 from sim.offload.job import Job, view_of
+from sim.offload.pim import PimJobs
 from sim.programs import Offload, Programs
 from sim.result import Result
 from sim.stages import Stages
+
+Makers = dict[str, FabricJobs | PimJobs]
+"""What makes jobs of layers, by family of units."""
 
 
 def run_shared(request: Request, record: bool = False) -> Result:
@@ -27,7 +31,8 @@ def run_shared(request: Request, record: bool = False) -> Result:
     """
     chip = request.chip
     book = SharedBook(chip, request.graph)
-    makers = {"fabric": FabricJobs(request)} if chip.fabric else {}
+    makers: Makers = {"fabric": FabricJobs(request)} if chip.fabric else {}
+    makers |= {"pim": PimJobs(request)} if chip.pim else {}
     groups = list(_groups(request.lowered.tasks, chip, makers))
     tasks = [_merged(group, _leaving(group, request)) for group in groups]
     lowered = replace(request.lowered, tasks=tuple(task for task, _ in tasks))
@@ -39,6 +44,7 @@ def run_shared(request: Request, record: bool = False) -> Result:
         maker = makers.get(task.family(chip))
         if maker is not None:
             jobs[index] = maker.job(group, frozenset({task.writes, *also}))
+    missing = [entry for maker in makers.values() for entry in maker.missing()]
     offloads, views = [], dict[str, Arch]()
     for name, unit in chip.units.items():
         mine = [job for index, job in jobs.items() if lowered.tasks[index].unit == name]
@@ -59,11 +65,11 @@ def run_shared(request: Request, record: bool = False) -> Result:
         book.leakage |= maker.books.leakage
     book.deeds = {index: job.deeds for index, job in jobs.items()}
     timeline = Programs(chip, offloads, record).run(stages)
-    result = book.result(lowered, stages, timeline, list(request.missing), dict(request.provenance))
+    result = book.result(lowered, stages, timeline, [*request.missing, *missing], dict(request.provenance))
     return replace(result, timeline=timeline if record else None)
 
 
-def _groups(tasks: Sequence[Task], chip: Arch, makers: dict[str, FabricJobs]) -> Iterator[list[Task]]:
+def _groups(tasks: Sequence[Task], chip: Arch, makers: Makers) -> Iterator[list[Task]]:
     """Yield the layers that are one job: neighbours on a fabric as far as they fit on it together, others alone."""
     for family, run in groupby(tasks, key=lambda task: task.family(chip)):
         if family in makers:
