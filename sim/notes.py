@@ -118,6 +118,11 @@ def _on_banks(chip: Arch) -> Iterator[Note]:
     if chip.pim is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
         given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
         yield _note("matrices lie in the banks, where order says how they are multiplied", given)
+    unread = ("bandwidth", "banks", "keep", "granule")
+    idle = [f"{name}.{key}" for name, buffer in chip.buffers.items() for key in unread
+            if chip.pim is not None and getattr(buffer, key) != type(buffer).model_fields[key].default]  # fmt: skip
+    if idle:
+        yield _note("the SRAM of a companion has no ports that are waited for, and keeps what it has room for", idle)
 
 
 def _is_alone(chip: Arch, task: Task) -> bool:

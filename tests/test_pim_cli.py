@@ -118,8 +118,9 @@ def test_many_bad_lines_are_cut_short(capsys: Capture) -> None:
      "--set clock: 1000000000 Hz is not the clock of the banks, 2000000000 Hz; times count in theirs"),
     (["gemv:16x16", "--set", "memory=lpddr4_3200"],
      "--set memory: the banks of a PIM device are the memory; write memory: banks"),
-    (["gpt2_xl", "--set", "phase=decode"], "weights and cache of 'gpt2_xl' does not fit in the banks of gddr6_aim "
-     "(1 channels): needs 4187422720 bytes, 536870912 are available; 111406 rows of every bank too many; --set "
+    (["gpt2_xl", "--set", "phase=decode"],
+     "'gpt2_xl' with its weights and cache does not fit in the banks of gddr6_aim (1 channels): needs "
+     "4187422720 bytes, 536870912 are available; 111406 rows of every bank too many; --set "
      "channels=8 would do"),
     (["gemv:1000000x1024"], "matrix of 'gemv' does not fit in the banks of gddr6_aim (1 channels): needs 2048000000 "
      "bytes, 536870912 are available; 46116 rows of every bank too many; --set channels=4 would do"),

@@ -145,6 +145,9 @@ class Arch(Strict):
             return self._pim_beside_others()
         if self.memory.kind not in ("banks", "ideal"):
             raise Clash("the banks of a PIM device are the memory; write memory: banks", ("memory",))
+        if len(self.buffers) > 1:
+            message = "a companion has one buffer, its SRAM; remove the others"
+            raise Clash(message, *(("buffers", name) for name in reversed(self.buffers)))
         clock = round(self.pim.open().clock_hertz)
         if clock != self.clock:
             told = f"{self.clock} Hz is not the clock of the banks, {clock} Hz; times count in theirs"

@@ -282,7 +282,7 @@ class Account:
             for program in done.ran:
                 work[program.what] += program.cost.cycles
                 times[program.what] += program.cost.commands.get(self.device.command("activate"), 0)
-        streamed = baseline((done.job for done in self.done), self.device)
+        streamed = baseline([done.job for done in self.done], self.device)
         between = sum((done.clocks for done in self.done), Counter[str]())
         within = sum((Counter(p.cost.clocks) for done in self.done for p in done.ran), Counter[str]())
         tokens = _tokens(self.request.graph.params)
@@ -293,7 +293,7 @@ class Account:
             "companion": sum(done.working for done in self.done),
             "padded_outputs": sum(done.job.padded for done in self.done),
             "baseline": {"bytes": streamed.bytes, "cycles": streamed.cycles,
-                         "seconds": streamed.cycles / self.device.clock_hertz,
+                         "seconds": streamed.cycles / self.device.clock_hertz, "energy_pj": streamed.energy_pj,
                          "speedup": streamed.cycles / self.cycles if self.cycles else 0.0},
         } | ({"tokens": tokens, "tokens_per_second": tokens / seconds, "energy_pj_per_token": picojoules / tokens}
              if tokens and seconds else {})  # fmt: skip

@@ -155,7 +155,7 @@ class Jobs:
         layout.check(job.name)
         rows = layout.rows * kernel.groups
         if rows > self.device.rows:
-            raise too_many(f"matrices of '{job.name}'", rows, self.device)
+            raise too_many(f"'{job.name}' with all its matrices", rows, self.device)
         job.programs, job.stored_rows, job.widest = kernel.groups * kernel.m, rows, layout.bursts(0)
         whole = cost.repeated(cost.gemv(self.device, kernel.n, kernel.k), job.programs)
         count = job.stored_bytes = self.chip.bytes_of(kernel.right_is, kernel.right_elements)
@@ -184,7 +184,7 @@ class Jobs:
         made = cost.scores if kernel.name == "scores" else cost.weighted
         one = made(device, heads, size, tokens)
         if one.rows > device.rows:
-            raise too_many(f"keys or values of '{job.name}'", one.rows, device)
+            raise too_many(f"'{job.name}' with all its keys or values", one.rows, device)
         count = self.chip.bytes_of("kv", kernel.right_elements)
         new = self.chip.bytes_of("kv", heads * size * (tokens - past))
         job.product = Program(ATTENTION, cost.repeated(one, kernel.m), read=("kv", count))

@@ -56,4 +56,4 @@ def check(graph: Graph, jobs: Sequence[Job], device: Device) -> None:
     """Make sure that all that the network keeps in the banks fits; CapacityError says by how much it does not."""
     rows = sum(place.rows for place in places(graph, jobs, device))
     if rows > device.rows:
-        raise too_many(f"weights and cache of '{graph.name}'", rows, device)
+        raise too_many(f"'{graph.name}' with its weights and cache", rows, device)

@@ -64,9 +64,20 @@ class Keys:
         return self.groups * len(self.parts) * self.span
 
     def row(self, group: int, part: int, head: int, accumulator: int) -> int:
-        """Return the row of a token's key; later tokens lie behind earlier ones."""
+        """Return the row of a token's key; later tokens lie behind earlier ones. `head` counts within its part."""
         at = head * self.device.spec.accumulators + accumulator
         return (group * len(self.parts) + part) * self.span + at // blocks(self.device, self.bursts)
+
+    def column(self, head: int, accumulator: int) -> int:
+        """Return the first burst in its row of a token's key; `head` counts within its part."""
+        at = head * self.device.spec.accumulators + accumulator
+        return at % blocks(self.device, self.bursts) * self.bursts
+
+    def place(self, token: int) -> tuple[int, int, int, int]:
+        """Return group, channel, unit in it, and accumulator of a token."""
+        group, rest = divmod(token, self.width)
+        channel, rest = divmod(rest, self.device.units * self.device.spec.accumulators)
+        return group, channel, *divmod(rest, self.device.spec.accumulators)
 
     def program(self) -> Iterator[Instruction]:
         """Yield the operations that multiply all keys by one query of each head."""
@@ -87,9 +98,7 @@ class Keys:
         device = self.device
         apart = dict[int, list[Instruction]]()
         for token in range(past, self.count):
-            group, rest = divmod(token, self.width)
-            channel, rest = divmod(rest, device.units * device.spec.accumulators)
-            unit, accumulator = divmod(rest, device.spec.accumulators)
+            group, channel, unit, accumulator = self.place(token)
             for part, heads in enumerate(self.parts):
                 for head in range(heads):
                     row = self.row(group, part, head, accumulator)
@@ -135,7 +144,7 @@ class Cached:
     @cached_property
     def span(self) -> int:
         """Rows of a unit that a run takes for a part."""
-        return -(-self.device.spec.accumulators // blocks(self.device, -(-self.length // self.device.lanes)))
+        return -(-self.device.spec.accumulators // self._whole)
 
     @cached_property
     def rows(self) -> int:
@@ -144,8 +153,25 @@ class Cached:
 
     def row(self, part: int, turn: int, run: int, accumulator: int) -> int:
         """Return the row of a run in a round; later tokens lie behind earlier ones."""
-        at = accumulator // blocks(self.device, -(-self.length // self.device.lanes))
+        at = accumulator // self._whole
         return ((part * self.rounds + turn) * self.runs + run) * self.span + at
+
+    def column(self, accumulator: int) -> int:
+        """Return the first burst in its row of the elements of an accumulator."""
+        return accumulator % self._whole * (self.device.spec.buffer // self.device.spec.burst)
+
+    def place(self, head: int, element: int) -> tuple[int, int, int, int, int]:
+        """Return channel, round, run, unit and accumulator of an element of a head."""
+        turn, rest = divmod(head, self.device.spec.channels // self.spread)
+        which, rest_of_it = divmod(element, self.device.units * self.device.spec.accumulators)
+        channel, run = divmod(which, self.runs)
+        unit, accumulator = divmod(rest_of_it, self.device.spec.accumulators)
+        return rest * self.spread + channel, turn, run, unit, accumulator
+
+    @property
+    def _whole(self) -> int:
+        """Accumulators whose full parts lie in one row."""
+        return blocks(self.device, self.device.spec.buffer // self.device.spec.burst)
 
     def program(self) -> Iterator[Instruction]:
         """Yield the operations that add up the values with the weights of one query of each head."""
