@@ -14,12 +14,12 @@ from sim.energy import Cost
 from sim.energy.memory import dram_costs, dram_counts, share_out
 from sim.frontend import Stage
 from sim.graph import Graph
-from sim.kernel import Contraction, Kernel, VectorWork
+from sim.kernel import Attention, Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
 from sim.mapping import Tiling, tile_count
 from sim.passes import Passes, Planes
-from sim.plan import Plan, Totals, totals
+from sim.plan import Fusion, Plan, Totals, totals
 from sim.planner import input_bytes
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES, Timeline
@@ -167,7 +167,7 @@ class Book:
         found = dict.fromkeys(OPERANDS, 0)
         for task in tasks:
             for kernel in task.kernels:
-                if isinstance(kernel, Contraction):
+                if isinstance(kernel, Contraction | Attention):
                     right = kernel.right_is
                     found[right] = found.get(right, 0) + chip.bytes_of(right, kernel.right_elements)
                     found["input"] += chip.bytes_of("input", kernel.input_elements)
@@ -192,7 +192,7 @@ class Book:
         causes = timeline.ledgers[unit].of_layer(index) if unit in timeline.ledgers else {}
         start, end = timeline.spans[index]
         used, slots = (sum(getattr(t, name) for _, t in plans) for name in ("used", "slots"))
-        macs = sum(kernel.macs for kernel in task.kernels if isinstance(kernel, Contraction))
+        macs = sum(kernel.macs for kernel in task.kernels if not isinstance(kernel, VectorWork))
         spent = energy.account(counts, self.costs, {}, 0.0)
         mapped = next((plan for plan, _ in plans if plan.mapping), None)
         layer = Layer(
@@ -218,9 +218,9 @@ class Book:
         `kernel` has all of its inputs, those that are kept on chip and need no load too.
         """
         traffic = Traffic()
-        right = plan.kernel.right_is if isinstance(plan.kernel, Contraction) else "weight"
+        right = "weight" if isinstance(plan.kernel, VectorWork) else plan.kernel.right_is
         chip = self.chip.seen(right, result)
-        names = {"weight": right, "parameter": "weight", "input": "input", "output": "output"}
+        names = {"weight": right, "parameter": "weight", "input": "input", "output": "output", "intermediate": "output"}
 
         def add(memory: str, direction: str, operand: str, count: int) -> None:
             if count:
@@ -233,7 +233,7 @@ class Book:
         for operand, count in total.store.items():
             add("dram", "write", operand, count)
         for (operand, way), count in total.moves.items():
-            add(chip.buffer_of(operand if operand != "parameter" else "output"), way, operand, count)
+            add(chip.buffer_of(operand if operand in OPERANDS else "output"), way, operand, count)
         return traffic
 
     def _actions(self, plan: Plan, total: Totals) -> Counts:
@@ -245,11 +245,12 @@ class Book:
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
             counts[self.array, "hop"] = counts.get((self.array, "hop"), 0) + elements * bits
-        for operation, count in total.operations.items():
-            if count:
-                counts[self.vector, operation] = count
-                cost = self.table.lane(operation, self.chip.precision.partial_sum)
-                self.costs.setdefault((self.vector, operation), cost)
+        for unit, operations in ((self.vector, total.operations), (self.array, total.local)):
+            for operation, count in operations.items():
+                if count:
+                    counts[unit, operation] = count
+                    cost = self.table.lane(operation, self.chip.precision.partial_sum)
+                    self.costs.setdefault((unit, operation), cost)
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
@@ -295,6 +296,8 @@ def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str
 def _mapping(plan: Plan, chip: Arch) -> dict[str, Any]:
     """Return the mapping as data, and what it takes to read it: sizes, tiles, and what lies where on the array."""
     mapping, kernel, array = plan.mapping, plan.kernel, chip.array
+    if isinstance(mapping, Fusion):
+        return {"attention": asdict(mapping)}
     assert isinstance(kernel, Contraction) and array is not None and mapping is not None  # what is mapped
     flow = DATAFLOWS[array.dataflow]
     sizes = {dim: getattr(kernel, dim) for dim in ("m", "n", "k", "taps")} | {"g": kernel.groups}

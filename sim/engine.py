@@ -149,12 +149,13 @@ class Engine:
 
     def _loop(self, loop: Loop, around: Position) -> Generator[simpy.Event, Any, None]:
         """Dispatch the iterations, few ahead of those that the units have left, until they repeat; skip the rest."""
-        if loop.count <= AHEAD:
+        ahead = AHEAD + self.front.stage.plan.ahead
+        if loop.count <= ahead:
             for index in range(loop.count):
                 yield from self._nodes(loop.body, loop.at(index, around))
             return
         records: deque[Record] = deque()
-        work, settled, ahead = self.front.work, 0, AHEAD
+        work, settled = self.front.work, 0
         for done in range(1, loop.count + 1):
             records.append(Record(self.record, self.sequence))
             self.record = records[-1]
@@ -162,7 +163,7 @@ class Engine:
             self.record = records[-1].parent
             if done == 1:
                 work = self.front.work - work
-                settled, ahead = self.front.reach(0 if self.drams else work), AHEAD - (work > 1)
+                settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1)
             if len(records) > ahead:
                 yield from self._left(records[-ahead - 1])
                 if self.fast_forward and self._skip(loop, records, settled, loop.count - done):
@@ -200,6 +201,8 @@ class Engine:
                 self._reach(job)
         for _, job in self.front.pending:
             job.shift = self.shift  # it will be queued behind what follows the loop
+        for *_, job in self.front.delayed:
+            job.shift = self.shift
         return True
 
     def submit(self, unit: str, job: Job) -> None:

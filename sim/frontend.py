@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ from sim.plan import (
     Load,
     Loop,
     Node,
+    Order,
     Plan,
     Position,
     Process,
@@ -37,6 +39,8 @@ from sim.plan import (
     Store,
 )  # fmt: skip
 
+RECALL = 4
+"""Steps of one name that ordered steps can wait for: the latest, and those before it."""
 LOOKAHEAD = 2
 """Tiles by which loads and work may run ahead: as deep as double buffering reaches."""
 
@@ -106,7 +110,9 @@ class FrontEnd:
         self.recent: deque[Signal] = deque(maxlen=LOOKAHEAD + 1)
         self.ends: list[Signal] = []
         self.hoisted: Load | None = None
-        self.claimed: Slot | None = None
+        self.claimed: list[Slot] = []
+        self.delayed: list[tuple[int, int, str, Job]] = []
+        """Ordered jobs that come behind others: the turn whose end they wait for, how far behind, their unit."""
 
     def begin(self, index: int, stage: Stage) -> None:
         """Start a stage: find what it depends on, and load its first weights ahead of everything else."""
@@ -129,6 +135,9 @@ class FrontEnd:
         self.stored: Signal | None = None
         self.worked: Job | None = None
         self.ends = []
+        self.made: dict[str, deque[list[Wait]]] = {}
+        self.room: dict[str, tuple[list[Wait], int]] = {}
+        self.turn = 0
         self.hoisted = None
         if self.arch.bounded and (first := _first_weights(stage.plan.body)):
             self._load(first, START)
@@ -136,6 +145,7 @@ class FrontEnd:
 
     def finish(self) -> None:
         """End a stage: its output is complete with its last result and its last store."""
+        self._take_turns(None)
         self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
         for tensor in self.stage.completes:
             self.tensors[tensor] = [*self.tensors.get(tensor, ()), *self.ends]
@@ -178,11 +188,14 @@ class FrontEnd:
         if step is self.hoisted:
             self.hoisted = None
             return
-        waits, freed = list(self.waits.get(step.operand, ())), -1
+        waits, freed = [*self.waits.get(step.operand, ()), *self._after(step.after)], -1
         if waits:
             self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
         slot = None
-        if not step.partial:
+        if step.claimed:
+            space, freed = self.room[step.operand]
+            waits += space
+        elif not step.partial:
             slot, space, freed = self._take(step.operand, step.bytes)
             waits += space
         waits += self._window("wait_output_space")
@@ -193,22 +206,71 @@ class FrontEnd:
             job.on_start = lambda: self.buffers.fill(slot)
         self.queues.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
+        if step.makes:
+            self._make(step.makes, [(job.done, cause)])
+            return
         self.fresh.append((job.done, cause))
         self.arrives[step.operand] = [(job.done, cause)]
 
     def _claim(self, step: Claim, at: Position) -> None:
         self.stored = None
-        self.claimed, waits, _ = self._take("output", step.bytes)
-        self.fresh += waits
+        slot, waits, freed = self._take(step.operand, step.bytes)
+        self.claimed.append(slot)
+        self.room[step.operand] = waits, freed
+        if step.makes:
+            self._make(step.makes, waits)
+        else:
+            self.fresh += waits
+
+    def _make(self, name: str, waits: list[Wait]) -> None:
+        self.made.setdefault(name, deque(maxlen=RECALL)).append(waits)
+
+    def _after(self, names: Sequence[tuple[str, int]]) -> list[Wait]:
+        """Return the waits for what ordered steps made, as far as they have made it."""
+        found = [(self.made.get(name, ()), back) for name, back in names]
+        return [wait for made, back in found if len(made) > back for wait in made[-1 - back]]
+
+    def _ordered(self, step: Compute | Process, order: Order) -> None:
+        """Send an ordered step on its way: its turn in the queue of its unit comes later than in the plan."""
+        waits, self.fresh = self.fresh + self._after(order.after), []
+        job = self.queues.job(step, self.stage.layer, waits)
+        self._fill(job)
+        self._make(order.makes, [(job.done, "wait_dependency")])
+        self._delay(job, self.unit_of(step), order)
+        self.chain, self.worked = job.done, job
+
+    def _fill(self, job: Job) -> None:
+        """Let a job that begins count what was claimed before it as filled."""
+        if self.claimed:
+            job.on_start, self.claimed = partial(self._fill_all, self.claimed), []
+
+    def _fill_all(self, slots: list[Slot]) -> None:
+        for slot in slots:
+            self.buffers.fill(slot)
+
+    def _delay(self, job: Job, unit: str, order: Order) -> None:
+        """Queue a job behind the turns that it lets go first, and those that have waited for this turn to end."""
+        self.delayed.append((self.turn + order.behind, order.behind, unit, job))
+        if order.turn:
+            self._take_turns(self.turn)
+            self.turn += 1
+
+    def _take_turns(self, turn: int | None) -> None:
+        """Queue the jobs whose turn is over by the end of `turn` (None: all), those that come behind others last."""
+        due = [entry for entry in self.delayed if turn is None or entry[0] <= turn]
+        self.delayed = [entry for entry in self.delayed if turn is not None and entry[0] > turn]
+        for _, _, unit, job in sorted(due, key=itemgetter(0, 1)):
+            self.queues.submit(unit, job)
 
     def _work(self, step: Compute | Process, at: Position) -> None:
+        if step.order is not None:
+            self._ordered(step, step.order)
+            return
         waits, self.fresh = self.fresh + self._window("wait_dependency"), []
         if isinstance(step, Process) and self.chain is not None:
             waits = [*waits, (self.chain, "wait_dependency")]
         job = self.queues.job(step, self.stage.layer, waits)
-        claimed, self.claimed = self.claimed, None
-        if claimed is not None:
-            job.on_start = lambda: self.buffers.fill(claimed)
+        self._fill(job)
         self.work += 1
         self.flush(self.work - LOOKAHEAD)
         self.queues.submit(self.unit_of(step), job)
@@ -218,7 +280,11 @@ class FrontEnd:
     def _store(self, step: Store, at: Position) -> None:
         waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
         job = self._transfer(step, waits, at)
-        self.pending.append((self.work, job))
+        if step.order is not None:
+            self._make(step.order.makes, [(job.done, "wait_dependency")])
+            self._delay(job, self.unit_of(step), step.order)
+        else:
+            self.pending.append((self.work, job))
         self.stored = job.done
 
     def _transfer(self, step: Load | Store, waits: list[Wait], at: Position) -> Job:
@@ -250,6 +316,8 @@ class FrontEnd:
         release = self.worked.released if self.worked else None
         if step.operand == "output":
             release = self.stored or self.chain
+        if step.after in self.made:
+            release = self.made[step.after][-1][0][0]
         if release is not None:
             self.buffers.free(step.operand, self.index, release, self.work)
 

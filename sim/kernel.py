@@ -186,4 +186,81 @@ class VectorWork:
     passes: int = 1
 
 
-Kernel = Contraction | VectorWork
+@dataclass(frozen=True)
+class Band:
+    """`rows` query rows behind each other: row i of them sees the keys [start + i·start_step, stop + i·stop_step)."""
+
+    rows: int
+    start: int
+    stop: int
+    start_step: int = 0
+    stop_step: int = 0
+
+    def sees(self, first: int, last: int) -> tuple[int, int]:
+        """Return the first key, and the one behind the last, that any of the band's rows [first, last) sees."""
+        ends = first, last - 1
+        return min(self.start + i * self.start_step for i in ends), max(self.stop + i * self.stop_step for i in ends)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """softmax(Q · Kᵀ) · V as one piece of work: `heads` independent ones, each with keys and values of its own.
+
+    `rows` are the queries of all query heads that share these keys, behind each other. Shapes: Q (heads, rows,
+    size), K (heads, keys, size), V (heads, keys, value), output (heads, rows, value). `bands` say which keys the
+    rows see, one band behind the other; without any, all see all.
+    """
+
+    name: str
+    heads: int
+    rows: int
+    keys: int
+    size: int
+    value: int
+    bands: tuple[Band, ...] = ()
+
+    right_is = "kv"
+    """What keys and values are in the accounts."""
+
+    @property
+    def seen(self) -> int:
+        """Pairs of a query and a key that no mask hides, over all heads."""
+        if not self.bands:
+            return self.heads * self.rows * self.keys
+        widths = (b.rows * (b.stop - b.start) + (b.stop_step - b.start_step) * b.rows * (b.rows - 1) // 2
+                  for b in self.bands)  # fmt: skip
+        return self.heads * sum(widths)
+
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates of both products."""
+        return self.seen * (self.size + self.value)
+
+    @property
+    def input_elements(self) -> int:
+        """Elements of the queries."""
+        return self.heads * self.rows * self.size
+
+    @property
+    def right_elements(self) -> int:
+        """Elements of keys and values."""
+        return self.heads * self.keys * (self.size + self.value)
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the output."""
+        return self.heads * self.rows * self.value
+
+    def sees(self, first: int, last: int) -> tuple[int, int]:
+        """Return the first key, and the one behind the last, that any of the rows [first, last) sees."""
+        begin, stop, at = self.keys, 0, 0
+        for band in self.bands or (Band(self.rows, 0, self.keys),):
+            low, high = max(first - at, 0), min(last - at, band.rows)
+            if low < high:
+                reach = band.sees(low, high)
+                begin, stop = min(begin, reach[0]), max(stop, reach[1])
+            at += band.rows
+        return begin, stop
+
+
+Kernel = Contraction | VectorWork | Attention

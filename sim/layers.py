@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from sim.arch import Arch
+from sim.attention.lowering import Fused, attentions
 from sim.graph import Graph, Node
-from sim.kernel import Contraction, Kernel, VectorWork
+from sim.kernel import Attention, Contraction, Kernel, VectorWork
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Task:
     @property
     def contracts(self) -> bool:
         """Whether the layer needs an array."""
-        return any(isinstance(kernel, Contraction) for kernel in self.kernels)
+        return any(isinstance(kernel, Contraction | Attention) for kernel in self.kernels)
 
     @property
     def parameters(self) -> int:
@@ -51,15 +52,20 @@ class Task:
         """The tensors that come from memory together, or not at all: those of an operand, or of an input of lanes."""
         if all(isinstance(kernel, VectorWork) and len(kernel.inputs) == len(self.inputs) for kernel in self.kernels):
             return list(self.inputs)
-        right = any(isinstance(kernel, Contraction) and kernel.right_is != "weight" for kernel in self.kernels)
+        right = any(_of_activations(kernel) for kernel in self.kernels)
         operands = {operand if right else "input" for operand, _ in self.reads}
         return [tuple(t for o, t in self.reads if o == operand or not right) for operand in sorted(operands)]
 
     def kernel_reads(self, kernel: Kernel) -> tuple[tuple[str, str], ...]:
         """Return what one kernel reads: all inputs but the first are the right operand of a product of activations."""
-        if isinstance(kernel, Contraction) and kernel.right_is != "weight":
+        if _of_activations(kernel):
             return self.reads
         return tuple(("input", tensor) for _, tensor in self.reads)
+
+
+def _of_activations(kernel: Kernel) -> bool:
+    """Return whether all inputs of a kernel but the first are its right operand."""
+    return isinstance(kernel, Contraction | Attention) and kernel.right_is != "weight"
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
         else:
             made = (_add(tasks, node, made_by, arch),)
         made_by |= dict.fromkeys(node.outputs, made)
+    for fused in attentions(graph.nodes, arch):
+        _join(tasks, fused, arch)
     missing: list[dict[str, object]] = [
         {"what": f"{op} (the chip has no vector unit)", "where": where} for op, where in skipped.items()
     ]
@@ -108,6 +116,18 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
     for name in cached & set(tasks):
         tasks[name].result = "kv"
     return Lowered(tuple(tasks.values()), kept, tuple(missing))
+
+
+def _join(tasks: dict[str, Task], fused: Fused, arch: Arch) -> None:
+    """Let one layer stand for the parts of an attention, in the place of the last of them."""
+    scores, softmax, values = (tasks.get(name) for name in fused.parts)
+    if not (fused.kernel and scores and softmax and values) or values.epilogue or values.family(arch) != "array":
+        return
+    del tasks[scores.name], tasks[softmax.name]
+    reads = (*scores.reads, *(read for read in values.reads if read[0] == "weight"))
+    inputs = (*scores.inputs, *values.inputs[1:])
+    joined = replace(values, name=fused.name, op="attention", kernels=(fused.kernel,), reads=reads, inputs=inputs)
+    tasks[values.name] = joined
 
 
 def _uses(graph: Graph) -> Counter[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sim import display
-from sim.kernel import Contraction, VectorWork
+from sim.kernel import Kernel
 from sim.mapping import Mapping
 from sim.passes import Passes
 
@@ -41,6 +41,34 @@ class TileWork:
     writes: tuple[tuple[str, int], ...]
     moves: Moves = ()
     crowding: tuple[tuple[str, Fraction], ...] = ()
+
+
+@dataclass(frozen=True)
+class LocalWork(TileWork):
+    """What the PEs do for a tile that lies in them: it takes `stream` cycles, nothing is shifted in before it.
+
+    Its result is there `drain` cycles later, while the array may go on with the next tile. `operations` counts what
+    PEs do beside products, by kind.
+    """
+
+    drain: int = 0
+    operations: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a work step stands among the others of its plan, where it is not simply behind the one before it.
+
+    It waits for the steps that made `after`: (what, how many steps before the latest one that made it). Others know
+    it by what it `makes`. In the queue of its unit it comes `behind` turns later than in the plan; it ends a `turn`
+    where it says so. `does` names what it does to the numbers, in the words of sim.execute.attention.
+    """
+
+    makes: str
+    after: tuple[tuple[str, int], ...] = ()
+    behind: int = 0
+    turn: bool = False
+    does: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +125,12 @@ class Load:
     bytes: int
     extent: Extent
     partial: bool = False
+    makes: str = ""
+    """What ordered steps know the tile by; only those that name it wait for it then."""
+    after: tuple[tuple[str, int], ...] = ()
+    """As in Order: what must be in memory before it is loaded."""
+    claimed: bool = False
+    """Whether it goes into the slot of its operand that was claimed last, where it takes none of its own."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +139,8 @@ class Claim:
 
     operand: str
     bytes: int
+    makes: str = ""
+    """What ordered steps know the slot by; only those that name it wait until it is free then."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +150,7 @@ class Compute:
     work: TileWork | PassWork
     extent: Extent
     first: bool
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +176,7 @@ class Process:
     operations: tuple[tuple[str, int], ...]
     elements: int
     moves: Moves = ()
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
@@ -148,13 +186,18 @@ class Store:
     bytes: int
     extent: Extent
     partial: bool = False
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
 class Free:
-    """Give the oldest slot of `operand` back once the steps before this one are done with it."""
+    """Give the oldest slot of `operand` back once the steps before this one are done with it.
+
+    With `after` it is the latest ordered step of that name that is the last to need it.
+    """
 
     operand: str
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,16 +219,40 @@ Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free
 Node = Step | Loop
 
 
+@dataclass(frozen=True)
+class Fusion:
+    """How attention is fused: tiles of `m` query rows and `n` keys, and how many of them there are at once.
+
+    `group` query tiles share a pass over keys and values; a head has `blocks` of such groups, which are one loop
+    with the heads. Steps of the array run `interleave` tiles ahead of those of the lanes behind them. `passes` says how
+    often each score is gone through, `scores` how many bytes of them there are at once, `computed` how many pairs of a
+    query and a key are computed, those of partial tiles that a mask hides included.
+    """
+
+    name: str
+    m: int
+    n: int
+    group: int
+    blocks: int
+    interleave: int
+    passes: int
+    scores: int
+    computed: int
+    spilled: bool = False
+
+
 @dataclass(frozen=True, repr=False)
 class Plan:
     """The steps of one kernel on one unit. `slots` says how many tiles of an operand are there at once."""
 
     name: str
-    kernel: Contraction | VectorWork
+    kernel: Kernel
     unit: str
     body: tuple[Node, ...]
     slots: tuple[tuple[str, int], ...] = ()
-    mapping: Mapping | Passes | None = None
+    mapping: Mapping | Passes | Fusion | None = None
+    ahead: int = 0
+    """Turns by which steps of the plan come behind others at most: so much further it is looked ahead."""
 
     def __repr__(self) -> str:
         return f"<Plan: {self.name} on {self.unit}, {len([*outline(self.body)])} lines>"
@@ -201,7 +268,9 @@ def outline(body: tuple[Node, ...], depth: int = 0) -> Iterator[str]:
             yield f"{'  ' * depth}for {node.dim}: {node.count:,} x {node.size:,}"
             yield from outline(node.body, depth + 1)
         else:
-            about = [getattr(node, "operand", ""), f"{size:,} B" if (size := getattr(node, "bytes", 0)) else ""]
+            order = getattr(node, "order", None)
+            about = [order.makes if order else "", getattr(node, "operand", "")]
+            about += [f"{size:,} B" if (size := getattr(node, "bytes", 0)) else ""]
             about += ["partial sums" if getattr(node, "partial", False) else ""]
             yield " ".join(word for word in ("  " * depth + type(node).__name__.lower(), *about) if word)
 
@@ -223,6 +292,8 @@ class Totals:
     moves: dict[tuple[str, str], int] = field(default_factory=dict)
     link: int = 0
     operations: dict[str, int] = field(default_factory=dict)
+    local: dict[str, int] = field(default_factory=dict)
+    """Operations of the PEs beside products, by kind."""
     elements: int = 0
 
 
@@ -282,6 +353,8 @@ def _count_compute(total: Totals, step: Compute, times: int) -> None:
     total.used += work.used * times
     total.slots += work.slots * times
     total.folds += work.folds * times
+    for operation, count in work.operations if isinstance(work, LocalWork) else ():
+        _add(total.local, operation, count * times)
     hops = work.hops if isinstance(work, PassWork) else ()
     for table, counts in ((total.reads, work.reads), (total.writes, work.writes), (total.hops, hops)):
         for operand, elements in counts:

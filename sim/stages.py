@@ -10,9 +10,10 @@ from typing import Any
 from sim.accounting import Book
 from sim.arch import Arch, Systolic, Vector
 from sim.frontend import Read, Stage
-from sim.kernel import Contraction, VectorWork
+from sim.kernel import Attention, Contraction, VectorWork
 from sim.layers import Lowered, Task, fuse_vector
 from sim.mapper import Choice, Trials, search, search_chunks
+from sim.mapper.attention import search_attention
 from sim.plan import Plan
 from sim.planner import Surroundings
 
@@ -30,6 +31,7 @@ class Stages:
     trials: Trials | None = None
     choices: dict[Any, Choice] = field(default_factory=dict)
     chunked: dict[Any, Plan] = field(default_factory=dict)
+    fused: dict[Any, Plan] = field(default_factory=dict)
 
     def all(self, progress: Progress | None) -> list[Stage]:
         """Return the stages of all layers, in order."""
@@ -51,6 +53,8 @@ class Stages:
             if isinstance(kernel, Contraction):
                 around = Surroundings(frozenset(on_chip), tuple(task.epilogue), task.parameters if not position else 0)
                 plan = self._map(task.name, kernel, around, task.result).plan
+            elif isinstance(kernel, Attention):
+                plan = self._fuse(task.name, kernel, frozenset(on_chip), task.result)
             else:
                 work = fuse_vector(task, kernel, self.lowered.kept)
                 plan = self._chunk(replace(work, result=task.result), frozenset(on_chip))
@@ -65,6 +69,13 @@ class Stages:
             find = partial(search_chunks, work, chip, chip.unit_name(Vector), on_chip)
             self.chunked[key] = self.trials.chunk(work, chip, on_chip, find) if self.trials else find()
         return replace(self.chunked[key], name=work.name, kernel=work)
+
+    def _fuse(self, layer: str, kernel: Attention, on_chip: frozenset[str], result: str) -> Plan:
+        wish = self.chip.mapping.of(layer)
+        key = (replace(kernel, name=""), on_chip, wish.model_dump_json(), result)
+        if key not in self.fused:
+            self.fused[key] = search_attention(kernel, self.chip.seen(result=result), wish, on_chip)
+        return replace(self.fused[key], name=layer, kernel=kernel)
 
     def _map(self, layer: str, kernel: Contraction, around: Surroundings, result: str) -> Choice:
         wish = self.chip.mapping.of(layer)

@@ -16,7 +16,7 @@ LAYERS = [
     "textfile yamlfile library extends registry",
     "arch dram pim kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming",
-    "dataflows planner execute reference layers",
+    "dataflows planner execute reference attention layers",
     "timeline hardware frontend engine programs layout bounds",
     "energy result nest area",
     "mapper accounting notes family fabric pricing stages inmemory",

@@ -217,7 +217,7 @@ def test_a_report_fits_the_width_without_colour(
 # --- list, show, energy
 
 
-@pytest.mark.parametrize("kind", ["archs", "workloads", "ops", "dataflows", "energy", "devices", "graphs"])
+@pytest.mark.parametrize("kind", ["archs", "workloads", "ops", "dataflows", "attention", "energy", "devices", "graphs"])
 def test_list_names_everything_with_a_description(kind: str, capsys: Capture) -> None:
     entries = sim.catalogue(kind)
     assert entries
@@ -229,12 +229,12 @@ def test_list_names_everything_with_a_description(kind: str, capsys: Capture) ->
 def test_list_of_everything_has_all_kinds(capsys: Capture) -> None:
     out = says(capsys, "list")
     assert [line for line in out.splitlines() if line and not line.startswith(" ")] == [
-        "archs", "workloads", "ops", "dataflows", "energy", "devices", "graphs"
+        "archs", "workloads", "ops", "dataflows", "attention", "energy", "devices", "graphs"
     ]  # fmt: skip
 
 
 def test_list_of_an_unknown_kind_names_the_kinds(capsys: Capture) -> None:
-    kinds = "archs, dataflows, devices, energy, graphs, ops, workloads"
+    kinds = "archs, attention, dataflows, devices, energy, graphs, ops, workloads"
     assert refuses(capsys, "list", "arch") == f"unknown list 'arch'; did you mean 'archs'? choose from: {kinds}\n"
 
 

@@ -46,6 +46,13 @@ class MappingChoice(Strict):
         "auto", description="groups one by one, or as many as fit block-diagonally on the array"
     )
     split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
+    attention: str = Field(
+        "auto", description="how attention is fused: layers (scores, softmax and values one by one, through memory) or "
+        "a mapping of `tiletick list attention`; auto: the fastest where PEs keep scores in place, else layers"
+    )  # fmt: skip
+    interleave: int | None = Field(
+        None, ge=0, le=3, description="tiles of fused attention that the array works on while one waits for the lanes"
+    )
     passes: PassChoice = Field(PassChoice(), description="processing passes of a row-stationary array (rs)")
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from sim.dataflow import DATAFLOWS
 from sim.hardware.folds import Passage, Piece, TileTiming, load_cycles, load_pieces, tile_timing
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Job, Unit, Wait, Watcher
-from sim.plan import Compute, Step, TileWork
+from sim.plan import Compute, LocalWork, Step, TileWork
 
 
 class ArrayUnit(Unit):
@@ -38,7 +38,8 @@ class ArrayUnit(Unit):
 
     def timing(self, work: TileWork) -> TileTiming:
         """Return the fold timing of a tile, computed once for equal work."""
-        key = (work.stream, work.folds, work.moves, work.crowding)
+        drain = work.drain if isinstance(work, LocalWork) else None
+        key = (work.stream, work.folds, work.moves, work.crowding, drain)
         if key not in self.timings:
             self.timings[key] = tile_timing(self.array, work, self.ports)
         return self.timings[key]

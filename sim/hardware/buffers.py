@@ -38,7 +38,7 @@ class Buffers:
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
         self.names = {operand: arch.buffer_of(operand) for operand in OPERANDS}
-        self.names["parameter"] = self.names["output"]
+        self.names["parameter"] = self.names["intermediate"] = self.names["output"]
         self.held: dict[str, dict[Slot, None]] = {name: {} for name in arch.buffers}
         """Places with bytes that no later tile has taken, oldest first."""
         self.used = dict.fromkeys(arch.buffers, 0)

@@ -14,7 +14,7 @@ from math import ceil
 from sim.arch import Systolic
 from sim.dataflow import DATAFLOWS, FoldTiming
 from sim.hardware.ports import Port, Ports
-from sim.plan import Moves, TileWork
+from sim.plan import LocalWork, Moves, TileWork
 
 Piece = tuple[int, Fraction | int]
 """Some cycles at a rate in bytes a cycle."""
@@ -102,10 +102,11 @@ def load_cycles(pieces: list[Piece]) -> int:
 def tile_timing(array: Systolic, work: TileWork, ports: Ports | None = None) -> TileTiming:
     """Return the fold timing of a tile, its load and its stream slowed where a port cannot keep up."""
     flow = DATAFLOWS[array.dataflow]
-    uses = _uses(ports, _crowded(work), flow.stationary) if ports and work.moves else []
+    local = isinstance(work, LocalWork)
+    uses = _uses(ports, _crowded(work), "output" if local else flow.stationary) if ports and work.moves else []
     streamed = max([work.stream, *(-(-use.stream // (use.port.bandwidth * work.folds)) for use in uses)])
-    bare = flow.timing(array, work.stream)
-    timing = bare if streamed == work.stream else flow.timing(array, streamed)
+    bare = _fold(array, work, work.stream)
+    timing = bare if streamed == work.stream else _fold(array, work, streamed)
     load = behind = timing.load
     for use in uses if timing.load else ():
         if use.load:
@@ -118,6 +119,13 @@ def tile_timing(array: Systolic, work: TileWork, ports: Ports | None = None) -> 
         load, work.stream, timing.after_load, timing.after_stream, timing.tail, bare, streamed, behind,
         tuple(_passage(use, work.folds, timing.load, streamed, interval) for use in uses),
     )  # fmt: skip
+
+
+def _fold(array: Systolic, work: TileWork, stream: int) -> FoldTiming:
+    """Return the timing of one fold; what the PEs do in place begins and ends with its stream, but for its drain."""
+    if isinstance(work, LocalWork):
+        return FoldTiming(0, stream, stream, stream, stream + work.drain)
+    return DATAFLOWS[array.dataflow].timing(array, stream)
 
 
 def _passage(use: _Use, folds: int, load: int, streamed: int, interval: int) -> Passage:

@@ -13,11 +13,12 @@ from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError
 from sim.execute.passes import PassGeometry
 from sim.frontend import Stage
-from sim.kernel import Contraction, VectorWork
+from sim.kernel import Attention, Contraction, VectorWork
+from sim.layout import attention
 from sim.layout.boxes import View, regions
 from sim.layout.streams import Index, bursts, segments
 from sim.passes import Passes
-from sim.plan import Load, Loop, Node, Plan, Store
+from sim.plan import Fusion, Load, Loop, Node, Plan, Store
 
 PAGE = 4096
 """Bytes to which the beginning of a tensor is aligned, as an allocator of pages does."""
@@ -36,7 +37,7 @@ class Geometry:
     def bits(self, stage: Stage) -> dict[str, float]:
         """Return the width of one element of each operand of a stage, scales of blocks included."""
         kernel = stage.plan.kernel
-        right = kernel.right_is if isinstance(kernel, Contraction) else "weight"
+        right = "weight" if isinstance(kernel, VectorWork) else kernel.right_is
         seen = self.chip.seen(right, stage.result)
         found = {operand: seen.bits(operand) for operand in (*OPERANDS, "partial_sum")}
         return found | {"partial": found["partial_sum"], "parameter": found["partial_sum"]}
@@ -66,6 +67,8 @@ class Placement:
         kernel = stage.plan.kernel
         if isinstance(kernel, VectorWork):
             return self._chunk(index, stage, kernel, step, at["m"])
+        if isinstance(kernel, Attention):
+            return self._attention(index, stage, kernel, step, at)
         mapping = stage.plan.mapping
         passes = PassGeometry(kernel, mapping) if isinstance(mapping, Passes) else None
         view = View(kernel, self._layouts(stage), self.geometry.bits(stage), self.geometry.burst, passes)
@@ -75,6 +78,15 @@ class Placement:
         starts, length = segments(region.dims)
         base = self.bases[_name(index, stage, _role(step))]
         return bursts(base, starts, length, region.bits, self.geometry.burst)
+
+    def _attention(
+        self, index: int, stage: Stage, kernel: Attention, step: Load | Store, at: Mapping[str, int]
+    ) -> Index:
+        fusion, what = stage.plan.mapping, attention.operand(step)
+        assert isinstance(fusion, Fusion)  # what plans of attention have
+        dims = attention.region(kernel, fusion, step, at)
+        bits = _attention_bits(self.geometry, stage)[what]
+        return attention.stream(self.bases[_attention_name(index, stage, what)], dims, bits, self.geometry.burst)
 
     def _layouts(self, stage: Stage) -> dict[str, str]:
         """Return the layout of each operand: that of its tensor where the user gave one."""
@@ -119,6 +131,19 @@ def _names(index: int, stage: Stage, role: str, count: int) -> list[tuple[str, .
     return [(*found, str(part)) if count > 1 else found for part in range(count)]
 
 
+def _attention_bits(geometry: Geometry, stage: Stage) -> dict[str, float]:
+    """Return the width of one element of each operand of attention."""
+    bits = geometry.bits(stage)
+    right, sums = bits["weight"], bits["partial_sum"]
+    return {"queries": bits["input"], "keys": right, "values": right, "scores": sums, "output": bits["output"]}
+
+
+def _attention_name(index: int, stage: Stage, what: str) -> tuple[str, ...]:
+    """Return what tells an operand of attention apart from all other tensors."""
+    role = {"queries": "input", "output": "output"}.get(what)
+    return _name(index, stage, role) if role else (*_name(index, stage, "weight"), what, str(index))
+
+
 def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[str, ...], int]]:
     """Return the tensors that a stage touches in memory, and the bytes of each."""
     kernel = stage.plan.kernel
@@ -129,6 +154,10 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
             for name, size, bits in _vector_tensors(geometry, index, stage, kernel, role)
         ]
     widths = geometry.bits(stage)
+    if isinstance(kernel, Attention):
+        bits, fusion = _attention_bits(geometry, stage), stage.plan.mapping
+        sizes = attention.elements(kernel, isinstance(fusion, Fusion) and fusion.spilled)
+        return [(_attention_name(index, stage, what), ceil(n * bits[what] / 8)) for what, n in sizes.items()]
     counts = {
         "weight": kernel.right_elements, "partial": kernel.output_elements, "parameter": kernel.groups * kernel.n,
         "input": _elements(geometry, widths["input"], kernel.channels, prod(axis.size for axis in kernel.axes), kernel),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sim import library, yamlfile
 from sim.arch import read_arch
+from sim.attention.mapping import MAPPINGS
 from sim.dataflow import DATAFLOWS
 from sim.errors import ConfigError, Problem, unknown
 from sim.op import OPS
@@ -27,11 +28,16 @@ def _ops() -> Entries:
     return {name: (inspect.getdoc(OPS[name]) or "").partition("\n")[0] for name in OPS}
 
 
+def _attention() -> Entries:
+    return {name: (inspect.getdoc(inspect.getmodule(MAPPINGS[name])) or "").partition("\n")[0] for name in MAPPINGS}
+
+
 CATALOGUES: dict[str, Callable[[], Entries]] = {
     "archs": _archs,
     "workloads": lambda: _files("workload", "title"),
     "ops": _ops,
     "dataflows": lambda: {name: DATAFLOWS[name].title for name in DATAFLOWS},
+    "attention": _attention,
     "energy": lambda: _files("energy", "about"),
     "devices": lambda: _files("dram", "description") | _files("pim", "description"),
     "graphs": lambda: _files("graph", "title"),

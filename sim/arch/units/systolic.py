@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sim.arch.quantities import Count
 from sim.arch.unit import UNITS, Unit
 from sim.dataflow import DATAFLOWS
-from sim.errors import TiletickError
-from sim.yamlfile import Strict
+from sim.errors import TiletickError, unknown
+from sim.yamlfile import Clash, Strict
 
 
 def _dataflow(name: str) -> str:
@@ -21,6 +21,10 @@ def _dataflow(name: str) -> str:
 
 
 DataflowName = Annotated[str, AfterValidator(_dataflow)]
+
+
+IN_PLACE = ("max", "add", "exp")
+"""What a softmax asks of PEs that hold scores."""
 
 
 class Scratchpads(Strict):
@@ -61,6 +65,30 @@ class Systolic(Unit):
     scratchpads: Scratchpads = Field(Scratchpads(), description="words that a PE holds (rs)")
     buses: Buses = Field(Buses(), description="words a cycle between buffers and PEs (rs)")
     count: Count = Field(1, description="how many such arrays work on a layer together")
+    flexible: bool = Field(
+        False, description="products of fused attention run in the dataflow in which they stream a head's features: "
+        "scores stay where their sums are made, and weigh the values from there"
+    )  # fmt: skip
+    in_place: dict[str, Count] = Field(
+        {}, description="what PEs do on the scores that they hold, by cycles: max, add, exp; needs flexible"
+    )
+
+    @field_validator("in_place")
+    @classmethod
+    def _operations(cls, cycles: dict[str, int]) -> dict[str, int]:
+        for operation in cycles:
+            if operation not in IN_PLACE:
+                raise ValueError(unknown("operation of PEs", operation, IN_PLACE))
+        missing = [operation for operation in IN_PLACE if operation not in cycles]
+        if cycles and missing:
+            raise ValueError(f"a softmax in place needs {', '.join(IN_PLACE)}; {', '.join(missing)} is missing")
+        return cycles
+
+    @model_validator(mode="after")
+    def _in_place_is_flexible(self) -> Systolic:
+        if self.in_place and not self.flexible:
+            raise Clash("scores stay in place where the array is flexible; add flexible: true", ("in_place",))
+        return self
 
     @property
     def pes(self) -> int:

@@ -22,6 +22,9 @@ class Vector(Unit):
     lanes: Count = Field(description="lane operations a cycle")
     latency: int = Field(4, ge=0, description="cycles from an operand to its result")
     cycles_per: dict[str, Count] = Field({}, description="cycles of one lane operation where it is not 1")
+    fused_subtract: bool = Field(
+        False, description="whether exp subtracts the max of a whole row on its way, with no add of its own"
+    )
 
     @field_validator("cycles_per")
     @classmethod

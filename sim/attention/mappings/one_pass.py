@@ -1,0 +1,116 @@
+"""One pass over the keys: running max and sum, so that what is on chip does not depend on how many keys there are.
+
+The cascade of FuseMax (Nayak et al., MICRO 2024). A tile of scores is made, its max joins the running one, its
+exponentials and their weighted values are made, and what was summed before is rescaled and added to. Where PEs keep
+scores in place, they do all that has one result a score (max, exponential, sum, weighted values), the lanes what has
+one a row; else the lanes do all of the softmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sim.attention.fit import tile_sizes
+from sim.attention.layout import LEAD, Layout, turn
+from sim.attention.mapping import MAPPINGS, Wish
+from sim.attention.tiles import Row, Tile
+from sim.plan import Claim, Free, Node, Order, Plan, Process
+
+INTERLEAVE = 2
+"""Tiles on which the array works while the max of one drains and the lanes finish another: as deep as the 256 cycles
+of the drain ask for on FuseMax."""
+
+
+@MAPPINGS.register("one_pass")
+def plans(wish: Wish) -> Iterator[Plan]:
+    """Yield the plan with most query tiles on chip at once, for each size of tiles."""
+    chosen = wish.choice.interleave
+    for m, n in tile_sizes(wish):
+        for ahead in (INTERLEAVE, 1, 0) if chosen is None else (chosen,):
+            layout = next(_OnePass(wish, m, n, ahead).grouped_most(), None)
+            if layout:
+                yield layout.planned()
+                break
+
+
+class _OnePass(Layout):
+    """The steps of a tile, all of its softmax before the next tile of the same queries."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether scores stay in the PEs."""
+        return bool(self.steps.array.in_place)
+
+    def slots(self, groups: int) -> dict[str, int]:
+        """Return how many slots each operand has, with `groups` groups at once."""
+        pairs = 2 + -(-self.late // self.group)
+        found = {"input": groups, "weight": 2 * pairs, "output": groups}
+        return found if self.in_place else found | {"intermediate": self.late + 1}
+
+    def planned(self) -> Plan:
+        """Return the plan."""
+        body = self.cut.heads(lambda rows: self.room(rows, self.of_group(rows)))
+        there = self.kernel.heads * self.cut.tiles * -(-self.kernel.keys // self.n)
+        held = min(self.ahead + 1, there) * self.m * self.n
+        return self.plan(body, self.fusion("one_pass", 1, held), 2 if self.fits(2) else 1)
+
+    def of_group(self, rows: list[Row]) -> list[Node]:
+        """Return the steps of a group of query tiles."""
+        return self.cut.keys(rows, self.tile, lambda keys: self.right(keys, "keys", "values"))
+
+    def tile(self, tile: Tile) -> list[Node]:
+        """Return the steps of one tile of scores."""
+        after = [("queries", 0), ("keys", 0), *([] if self.ahead else [("added", 0)])]
+        does = ("scores", "local_max") if self.in_place else ("scores",)
+        scores = self.steps.scores(tile, Order("scores", tuple(after), LEAD, does=does), self.in_place)
+        rest = self.kept(tile) if self.in_place else self.passed(tile)
+        claim: list[Node] = []
+        if self.arch.bounded and not self.in_place:
+            claim = [Claim("intermediate", self.steps.sums(tile.rows * tile.keys))]
+        return turn([*self.queries(tile), *claim, scores, *rest, *self.divided(tile), *self.store(tile)])
+
+    def kept(self, tile: Tile) -> list[Node]:
+        """Return the steps of a tile whose scores stay in the PEs."""
+        steps, rows, width = self.steps, tile.rows, self.kernel.value
+        waits = (("max", 0), ("values", 0), ("added", self.ahead))
+        does = ("exponentials", "local_sum", "product")
+        return [
+            steps.lanes(Order("max", (("scores", 0),), LEAD, does=("running_max",)), ("max", rows), reads=2 * rows,
+                        writes=rows),
+            self.rescaled(tile, (("add", rows), ("exp", rows))),
+            steps.values(tile, Order("weighted", waits, self.late, does=does), True),
+            steps.lanes(Order("added", (("weighted", 0),), self.late, does=("add_values",)), ("add", rows * width),
+                        reads=2 * rows * width, writes=rows * width),
+            steps.lanes(Order("sum", (), self.late, does=("add_sum",)), ("add", rows), reads=2 * rows, writes=rows),
+        ]  # fmt: skip
+
+    def rescaled(self, tile: Tile, factor: tuple[tuple[str, int], ...]) -> Process:
+        """Return the rescaling of what was summed before, by the exponential of how far the max has moved."""
+        rows, width = tile.rows, self.kernel.value
+        order = Order("rescaled", (("max", 0), ("room", 0)), self.late, does=("rescale",))
+        return self.steps.lanes(order, *factor, ("mul", rows), ("mul", rows * width), reads=rows * (width + 3),
+                                writes=rows * (width + 1))  # fmt: skip
+
+    def passed(self, tile: Tile) -> list[Node]:
+        """Return the steps of a tile whose scores pass through the buffer, the whole softmax on the lanes."""
+        steps, rows, width, pairs = self.steps, tile.rows, self.kernel.value, tile.rows * tile.keys
+        softmax = (("max", pairs), ("max", rows), ("add", pairs), ("exp", pairs), ("add", pairs), ("add", rows),
+                   ("exp", rows), ("add", rows))  # fmt: skip
+        does = ("local_max", "running_max", "exponentials", "local_sum")
+        waits = (("max", 0), ("values", 0), ("added", self.ahead))
+        return [
+            steps.lanes(Order("max", (("scores", 0),), LEAD, does=does), *softmax, reads=3 * pairs, writes=pairs),
+            self.rescaled(tile, ()),
+            steps.values(tile, Order("weighted", waits, self.late, does=("product",)), False),
+            *([Free("intermediate")] if self.arch.bounded else []),
+            steps.lanes(Order("added", (("weighted", 0),), self.late, does=("add_values", "add_sum")),
+                        ("add", rows * width), reads=2 * rows * width, writes=rows * width),
+        ]  # fmt: skip
+
+    def divided(self, tile: Tile) -> list[Node]:
+        """Return the division by the sums, where they are complete."""
+        if not tile.last:
+            return []
+        rows, width = tile.rows, self.kernel.value
+        order = Order("output", (), self.late, does=("divide_sums",))
+        return [self.steps.lanes(order, ("div", rows * width), reads=rows * (width + 1), writes=rows * width)]
