@@ -101,11 +101,11 @@ class Engine:
         layers = max((stage.layer for stage in stages), default=-1) + 1
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
-        dram = {name: unit.statistics(stages, self.end) for name, unit in self.drams.items()}
+        dram = {name: unit.activity(self.end) for name, unit in self.drams.items()}
         return Timeline(self.end, ledgers, spans, peaks, dram)
 
     def _place(self, stages: Sequence[Stage]) -> None:
-        """Give every tensor its place where memory is DRAM; loops are not skipped where every burst is simulated."""
+        """Give every tensor its place where memory is DRAM; loops are not skipped there: every transfer is its own."""
         memory = self.arch.memory
         if isinstance(memory, Dram):
             device, layout = memory.open(), memory.layout
@@ -115,7 +115,7 @@ class Engine:
             unit = self.units["dram"]
             assert isinstance(unit, DramUnit)  # made for this memory
             unit.expect(stages)
-            self.fast_forward = self.fast_forward and unit.extrapolates
+            self.fast_forward = False
 
     def _set_deadlines(self, stages: Sequence[Stage], limit: int) -> None:
         mine: dict[str, list[tuple[Step, int]]] = {}
@@ -186,8 +186,6 @@ class Engine:
             records.popleft()
         seen = list(islice(records, settled + 1))
         if complete <= settled or self.outstanding[0].sequence < seen[0].first or not remaining:
-            return False
-        if any(unit.measured >= seen[0].first for unit in self.units.values()):
             return False
         period = period_of(seen)
         if period is None:

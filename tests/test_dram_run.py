@@ -79,22 +79,18 @@ def test_burst_by_burst_skipping_loops_changes_nothing(case):
     assert Engine(live(arch)).run(stages) == Engine(live(arch), fast_forward=False).run(stages)
 
 
-@law(dram_runs(), quick=15, full=400)
-def test_extrapolated_skipping_loops_changes_nothing(case):
-    arch, stages = case
-    with patch("sim.hardware.dram.FEW", 0):
-        assert Engine(arch).run(stages) == Engine(arch, fast_forward=False).run(stages)
+@law(dram_runs(), st.sampled_from((1, 64, 512, 4096)), quick=15, full=1000)
+def test_the_bound_on_the_error_of_extrapolation_holds(case, few):
+    """Even where a run of hundreds of bursts is treated as one of millions is.
 
-
-@law(dram_runs(), quick=15, full=400)
-def test_the_bound_on_the_error_of_extrapolation_holds(case):
-    """Ports without limits: where they are shared, a cycle more or less can change who comes first for long."""
+    Ports without limits: where they are shared, a cycle more or less can change who comes first for long.
+    """
     arch, stages = case
     free = {name: buffer.model_copy(update={"bandwidth": None}) for name, buffer in arch.buffers.items()}
     arch = arch.model_copy(update={"buffers": free})
-    with patch("sim.hardware.dram.FEW", 0):
+    with patch("sim.hardware.dram.FEW", few):
         quick, exact = Engine(arch).run(stages), Engine(live(arch)).run(stages)
-    bound = quick.dram["dram"]["extrapolation_error_bound"]
+    bound = quick.dram["dram"].get("extrapolation_error_bound", 0.0)
     assert abs(quick.cycles - exact.cycles) <= bound * quick.cycles + 1
 
 
@@ -126,7 +122,7 @@ def test_a_transfer_alone_takes_what_the_controllers_take(device, extrapolate):
     opened = arch.memory.open()
     controller = Controller(opened, per_clock=-(-opened.buses // opened.timing("BL")))
     clocks = controller.finish(controller.submit(stream, False))
-    with patch("sim.hardware.dram.FEW", 0):
+    with patch("sim.hardware.dram.FEW", 1):
         found = Engine(arch).run([stage])
     assert found.cycles == -(-clocks * 10**9 // opened.clock_hertz)
 

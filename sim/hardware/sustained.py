@@ -33,8 +33,14 @@ def rates(memory: str) -> Rates:
     device = Dram.model_validate_json(memory).open()
     still = quiet(device)
     stream = np.arange(STREAM, dtype=np.int64) * device.burst % device.capacity
-    plain, first = _run(still, stream), _run(still, stream[:1])
-    return Rates(Fraction(plain, STREAM), first, max(Fraction(1), Fraction(_run(device, stream), plain)))
+    plain, first, real = _run(still, stream), _run(still, stream[:1]), _run(device, stream)
+    return Rates(Fraction(plain, STREAM), first, max(Fraction(1), Fraction(real, plain)))
+
+
+def refresh_interval(device: Device) -> int:
+    """Return the clocks from refresh to refresh; 0 where there is none."""
+    mode = device.spec.refresh
+    return 0 if mode == "off" else device.timing("tREFIpb" if mode == "per_bank" else "tREFI")
 
 
 def estimate(chip: Arch) -> Arch:

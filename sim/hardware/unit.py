@@ -114,8 +114,6 @@ class Unit:
         self.current: Job | None = None
         self.blocked_on: str = ""
         self.deadline: int | None = None
-        self.measured = -1
-        """Number of the last job whose time was found out for it alone: until its loop has gone on, none is skipped."""
         self._shift = 0
         self._wake: simpy.Event | None = None
         env.process(self._run())

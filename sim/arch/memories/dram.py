@@ -47,7 +47,7 @@ class Dram(Memory):
     timing: dict[str, Count] = Field({}, description="timing parameters in clocks of the device")
     layout: Layout = Field(Layout(), description="how tensors lie in memory")
     extrapolate: bool = Field(
-        True, description="measure transfers of a kind until their rate has settled; off: every burst of the run"
+        True, description="of runs of millions of bursts, simulate stretches; off: every burst of the run"
     )
 
     @field_validator("extrapolate", mode="before")
