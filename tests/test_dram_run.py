@@ -79,7 +79,7 @@ def test_burst_by_burst_skipping_loops_changes_nothing(case):
     assert Engine(live(arch)).run(stages) == Engine(live(arch), fast_forward=False).run(stages)
 
 
-@law(dram_runs(), st.sampled_from((1, 64, 512, 4096)), quick=15, full=1000)
+@law(dram_runs(), st.sampled_from((1, 64, 512, 4096)), quick=6, full=1000)
 def test_the_bound_on_the_error_of_extrapolation_holds(case, few):
     """Even where a run of hundreds of bursts is treated as one of millions is.
 
