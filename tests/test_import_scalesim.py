@@ -285,6 +285,25 @@ def test_letters_of_products_are_params_too(tmp_path: Path) -> None:
     assert (data["inputs"], data["layers"][0]["features"]) == ({"A.in": ["=M", 64]}, "=N")
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "sizes"),
+    [
+        ("Layers", "A,9,9,3,3,2,4,1,", [1, 2, 9, 9]),
+        ("Layer, Y, X, R, S, C, N, U,", "A,9,8,3,3,2,4,1,", [1, 2, 9, 8]),
+        ("Layer, rows, cols", "A,5,6,7,", [5, 7]),
+        ("Layer, a, b, c, batch, e", "A,5,6,7", [5, 7]),
+    ],
+)
+def test_a_header_of_unknown_words_is_read_by_place_and_says_so(
+    tmp_path: Path, header: str, row: str, sizes: list[int]
+) -> None:
+    path = tmp_path / "net.csv"
+    path.write_text(f"{header}\n{row}\n")
+    imported = read_topology(path)
+    assert imported.data["inputs"] == {"A.in": sizes}
+    assert any(note.startswith("Columns read by their place: ") for note in imported.notes)
+
+
 SIZES = "IFMAP height, IFMAP width, filter height, filter width, channels, filters, stride"
 WRONG_TOPOLOGIES = {
     "empty": ("\n \n", "net.csv: is empty"),

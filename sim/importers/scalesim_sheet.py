@@ -65,7 +65,8 @@ def read_sheet(path: Path) -> Sheet:
     Raises ConfigError with every problem of the file: its line, its column and what was expected there.
     """
     (line, titles), *rows = _cells(read_text(path))
-    reader = _Reader(str(path), _columns(str(path), line, titles), titles)
+    sizes = next((sum(map(_is_size, cells)) for _, cells in rows if any(map(_is_size, cells))), 0)
+    reader = _Reader(str(path), _columns(str(path), line, titles, sizes), titles)
     found = [row for number, cells in rows if (row := reader.row(number, cells)) is not None]
     if not found and not reader.problems:
         reader.problems.append(Problem("holds no layer", reader.file))
@@ -96,8 +97,11 @@ def _titled(columns: Sequence[str]) -> str:
     return ", ".join(["Layer name", *columns])
 
 
-def _columns(file: str, line: int, titles: list[str]) -> tuple[str, ...]:
-    """Return CONV or GEMM, and take empty cells off the end of `titles`; ConfigError where neither fits."""
+def _columns(file: str, line: int, titles: list[str], sizes: int) -> tuple[str, ...]:
+    """Return CONV or GEMM, and take empty cells off the end of `titles`; ConfigError where neither fits.
+
+    Where the header tells nothing, it is the number of `sizes` in the first row that tells, as SCALE-Sim goes by place.
+    """
     while not titles[-1]:
         titles.pop()
     known = [_known(title) for title in titles[1:]]
@@ -108,6 +112,8 @@ def _columns(file: str, line: int, titles: list[str]) -> tuple[str, ...]:
         message = "is the header of a SCALE-Sim layout, not of a topology"
     elif kind := _kind(known):
         message, columns = _misplaced(kind, known, titles), kind
+    elif not {*CONV, *GEMM} & set(known) and (kind := _by_sizes(sizes)):
+        message, columns = "", kind
     else:
         message = f"is no header of a SCALE-Sim topology; expected {_titled(CONV)}, or {_titled(GEMM)}"
     if message:
@@ -117,11 +123,18 @@ def _columns(file: str, line: int, titles: list[str]) -> tuple[str, ...]:
 
 def _kind(known: list[str]) -> tuple[str, ...]:
     """Return CONV or GEMM by the names of columns, else by how many there are; () for neither."""
-    if set(GEMM) <= set(known):
+    if set(GEMM) <= set(known) and len(known) < len(CONV):
         return GEMM
     if set(CONV) & set(known) or len(CONV) <= len(known) <= len(CONV) + _MOST_EXTRAS:
         return CONV
     return GEMM if set(GEMM) & set(known) or len(GEMM) <= len(known) <= len(GEMM) + 1 else ()
+
+
+def _by_sizes(sizes: int) -> tuple[str, ...]:
+    """Return CONV or GEMM by how many sizes a row has; () for neither."""
+    if len(CONV) <= sizes <= len(CONV) + _MOST_EXTRAS:
+        return CONV
+    return GEMM if sizes == len(GEMM) else ()
 
 
 def _misplaced(columns: tuple[str, ...], known: list[str], titles: list[str]) -> str:
@@ -137,7 +150,8 @@ def _misplaced(columns: tuple[str, ...], known: list[str], titles: list[str]) ->
 def _misnamed(columns: tuple[str, ...], known: list[str]) -> list[str]:
     """Return the columns under whose place the header names another one."""
     shipped = ("IFMAP width", "IFMAP height")  # topologies that SCALE-Sim ships call both sizes the width
-    pairs = zip(known, columns, strict=False)
+    others = GEMM if columns is CONV else CONV  # the words of another kind mean something else here
+    pairs = [("" if found in others else found, column) for found, column in zip(known, columns, strict=False)]
     return [column for found, column in pairs if found not in ("", column) and (found, column) != shipped]
 
 
@@ -236,6 +250,8 @@ class _Reader:
         """Return what a reader must know of how the file was read."""
         named = zip(self.titles[1:], self.columns, strict=False)
         by_place = [f"'{title}' as {column}" for title, column in named if _known(title) != column]
+        if len(self.titles) <= len(self.columns):
+            by_place += [f"no title as {column}" for column in self.columns[len(self.titles) - 1 :]]
         found = (
             ("Columns read by their place", by_place),
             ("Rows with a misplaced comma, read", self.repaired),
