@@ -308,7 +308,7 @@ def _mapping(plan: Plan, chip: Arch) -> dict[str, Any]:
         more = {"images": planes.images, "rows": rows.out, "columns": columns.out, "channels": kernel.channels}
         return {"passes": asdict(mapping), "sizes": sizes | more, "right": kernel.right_is, "array": place}
     tiling = Tiling(kernel, mapping)
-    tiles = {"g": tile_count(tiling.group_runs)} | {dim: tiling.count(dim) for dim in mapping.order}
+    tiles = {"g": tile_count(tiling.group_loops)} | {dim: tiling.count(dim) for dim in mapping.order}
     hold = {operand: list(mapping.inside(operand)) for operand in OPERANDS}
     return {
         "tile": {"g": mapping.g, "m": mapping.m, "n": mapping.n, "k": mapping.k}, "order": list(mapping.order),

@@ -28,7 +28,7 @@ from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
 from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
-from sim.hardware.unit import Job, Record, Unit, Wait
+from sim.hardware.unit import Iteration, Job, Unit, Wait
 from sim.layout import Geometry, Placement
 from sim.plan import START, Loop, Node, Position, Step, steps
 from sim.timeline import Timeline
@@ -36,6 +36,7 @@ from sim.timeline import Timeline
 AHEAD = 3
 """Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
 can start early; one less where an iteration has several work steps."""
+
 
 class Engine:
     """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run.
@@ -53,7 +54,7 @@ class Engine:
         self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
         self.outstanding: deque[Job] = deque()
-        self.record: Record | None = None
+        self.iteration: Iteration | None = None
         self.shift = self.sequence = self.end = 0
         self.spans: dict[int, tuple[int, int]] = {}
         self.dispatched = False
@@ -154,37 +155,37 @@ class Engine:
             for index in range(loop.count):
                 yield from self._nodes(loop.body, loop.at(index, around))
             return
-        records: deque[Record] = deque()
+        iterations: deque[Iteration] = deque()
         work, settled = self.front.work, 0
         for done in range(1, loop.count + 1):
-            records.append(Record(self.record, self.sequence))
-            self.record = records[-1]
+            iterations.append(Iteration(self.iteration, self.sequence))
+            self.iteration = iterations[-1]
             yield from self._nodes(loop.body, loop.at(done - 1, around))
-            self.record = records[-1].parent
+            self.iteration = iterations[-1].parent
             if done == 1:
                 work = self.front.work - work
-                settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1)
-            if len(records) > ahead:
-                yield from self._left(records[-ahead - 1])
-                if self.fast_forward and self._skip(loop, records, settled, loop.count - done):
+                settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1 and ahead == AHEAD)
+            if len(iterations) > ahead:
+                yield from self._left(iterations[-ahead - 1])
+                if self.fast_forward and self._skip(loop, iterations, settled, loop.count - done):
                     return
 
-    def _left(self, record: Record) -> Generator[simpy.Event, Any, None]:
+    def _left(self, iteration: Iteration) -> Generator[simpy.Event, Any, None]:
         """Wait until no unit works on an iteration any more; results may still be on their way."""
-        if record.held:
-            record.left = self.env.event()
-            yield record.left
+        if iteration.held:
+            iteration.left = self.env.event()
+            yield iteration.left
 
-    def _skip(self, loop: Loop, records: deque[Record], settled: int, remaining: int) -> bool:
+    def _skip(self, loop: Loop, iterations: deque[Iteration], settled: int, remaining: int) -> bool:
         """Skip the remaining iterations if `settled` of those that are complete repeat; return whether they do.
 
         It is exact: the cycles of each unit are booked, and all that follows is shifted. The iterations still
         on their way stand for the last ones of the loop.
         """
-        complete = next((i for i, record in enumerate(records) if record.pending), len(records))
+        complete = next((i for i, iteration in enumerate(iterations) if iteration.pending), len(iterations))
         for _ in range(complete - settled - 1):
-            records.popleft()
-        seen = list(islice(records, settled + 1))
+            iterations.popleft()
+        seen = list(islice(iterations, settled + 1))
         if complete <= settled or self.outstanding[0].sequence < seen[0].first or not remaining:
             return False
         period = period_of(seen)
@@ -192,7 +193,7 @@ class Engine:
             return False
         self.shift += period * remaining
         book_skipped(self.units, seen[-1], remaining, self.shift, period)
-        for job in (job for record in records for job in record.jobs):
+        for job in (job for iteration in iterations for job in iteration.jobs):
             job.at = job.at | {loop.dim: job.at[loop.dim] + remaining * loop.size} if job.at else job.at
             job.done.shift = job.released.shift = self.shift
             if job.done.fired:
@@ -209,14 +210,14 @@ class Engine:
 
     def job(self, step: Step, layer: int, waits: list[Wait]) -> Job:
         """Return a new job, booked as outstanding."""
-        records = [self.record, *self.record.around] if self.record else []
-        job = Job(step, layer, waits, self.shift, self.sequence, records)
+        iterations = [self.iteration, *self.iteration.around] if self.iteration else []
+        job = Job(step, layer, waits, self.shift, self.sequence, iterations)
         self.sequence += 1
         self.outstanding.append(job)
-        for record in records:
-            record.jobs.append(job)
-            record.pending += 1
-            record.held += 1
+        for iteration in iterations:
+            iteration.jobs.append(job)
+            iteration.pending += 1
+            iteration.held += 1
         return job
 
     def _reach(self, job: Job) -> None:
@@ -227,19 +228,19 @@ class Engine:
 
     def released(self, job: Job) -> None:
         """Note that a job holds its unit and operands no longer."""
-        for record in job.records:
-            record.held -= 1
-            if not record.held and record.left is not None:
-                record.left.succeed()
-                record.left = None
+        for iteration in job.iterations:
+            iteration.held -= 1
+            if not iteration.held and iteration.left is not None:
+                iteration.left.succeed()
+                iteration.left = None
 
     def finished(self, job: Job) -> None:
         """Note that the result of a job is there."""
         self._reach(job)
-        for record in job.records:
-            record.pending -= 1
+        for iteration in job.iterations:
+            iteration.pending -= 1
         if job.released.fired:
-            job.records = []  # they hold the job: without the cycle both go as soon as their loop has ended
+            job.iterations = []  # they hold the job: without the cycle both go as soon as their loop has ended
         while self.outstanding and self.outstanding[0].done.fired:
             self.outstanding.popleft()
         if self.dispatched and not self.outstanding:

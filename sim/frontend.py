@@ -166,8 +166,8 @@ class FrontEnd:
         Where places are short a tile takes those freed longest ago: nothing is known then but that it looks no
         further back than loads run ahead, in iterations of one step.
         """
-        if self.buffers.short or not work:
-            return 2 * LOOKAHEAD
+        if self.buffers.short or not work or self.stage.plan.ahead:
+            return 2 * LOOKAHEAD + self.stage.plan.ahead
         return max(-(-(LOOKAHEAD + 2) // work), *self.slots.values(), 1)
 
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:

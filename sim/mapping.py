@@ -59,52 +59,52 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Run:
+class TileLoop:
     """`count` equal tiles of `size` behind each other; each reads `window` inputs of a channel."""
 
     count: int
     size: int
     window: int = 0
-    inner: tuple[Run, ...] = ()
+    inner: tuple[TileLoop, ...] = ()
 
 
 @lru_cache(maxsize=4096)
-def runs(total: int, size: int) -> tuple[Run, ...]:
+def tile_loops(total: int, size: int) -> tuple[TileLoop, ...]:
     """Return the tiles of `size` that cover `total`, the last one smaller where it must be."""
     full, rest = divmod(total, size)
-    return tuple(Run(count, s) for count, s in ((full, size), (1, rest)) if count and s)
+    return tuple(TileLoop(count, s) for count, s in ((full, size), (1, rest)) if count and s)
 
 
 @lru_cache(maxsize=4096)
-def row_runs(batch: int, axes: tuple[Axis, ...], size: int) -> tuple[Run, ...]:
+def row_loops(batch: int, axes: tuple[Axis, ...], size: int) -> tuple[TileLoop, ...]:
     """Return the tiles of M: whole images, or cuts of each image; with the inputs a channel they read."""
     positions = prod(axis.out for axis in axes)
     whole = window(axes, 0, positions)
     if size >= positions:
-        images = runs(batch, size // positions)
-        return tuple(Run(r.count, r.size * positions, r.size * whole) for r in images)
+        images = tile_loops(batch, size // positions)
+        return tuple(TileLoop(r.count, r.size * positions, r.size * whole) for r in images)
     cuts = _cuts(axes, size)
-    return cuts if batch == 1 else (Run(batch, positions, whole, cuts),)
+    return cuts if batch == 1 else (TileLoop(batch, positions, whole, cuts),)
 
 
-def _cuts(axes: tuple[Axis, ...], size: int) -> tuple[Run, ...]:
+def _cuts(axes: tuple[Axis, ...], size: int) -> tuple[TileLoop, ...]:
     """Return the tiles of one image: row by row where `size` divides a row, else one behind the other."""
     positions, inner = prod(axis.out for axis in axes), prod(axis.out for axis in axes[1:])
     if size < inner and inner % size == 0:
         row = _cuts(axes[1:], size)
         reads = [axes[0].touched(at, 1) for at in range(axes[0].out)]
         return tuple(
-            Run(len(list(same)), inner, read * window(axes[1:], 0, inner), _scaled(row, read))
+            TileLoop(len(list(same)), inner, read * window(axes[1:], 0, inner), _scaled(row, read))
             for read, same in groupby(reads)
         )
     starts = range(0, positions, size)
     cuts = ((min(size, positions - at), window(axes, at, min(at + size, positions))) for at in starts)
-    return tuple(Run(len(list(same)), length, read) for (length, read), same in groupby(cuts))
+    return tuple(TileLoop(len(list(same)), length, read) for (length, read), same in groupby(cuts))
 
 
-def _scaled(tiles: tuple[Run, ...], times: int) -> tuple[Run, ...]:
+def _scaled(tiles: tuple[TileLoop, ...], times: int) -> tuple[TileLoop, ...]:
     """Return the tiles with `times` the inputs each: those of as many rows of the axis around them."""
-    return tuple(Run(r.count, r.size, r.window * times, _scaled(r.inner, times)) for r in tiles)
+    return tuple(TileLoop(r.count, r.size, r.window * times, _scaled(r.inner, times)) for r in tiles)
 
 
 def window(axes: tuple[Axis, ...], start: int, stop: int) -> int:
@@ -121,16 +121,16 @@ def window(axes: tuple[Axis, ...], start: int, stop: int) -> int:
     return axes[0].touched(first, last - first + 1) * prod(axis.touched(0, axis.out) for axis in axes[1:])
 
 
-def flat(tiles: tuple[Run, ...]) -> list[tuple[int, int, int]]:
+def flat(tiles: tuple[TileLoop, ...]) -> list[tuple[int, int, int]]:
     """Return (count, size, window) of the tiles without nesting, counts multiplied out."""
     return [
-        (run.count * count, size, read)
-        for run in tiles
-        for count, size, read in (flat(run.inner) if run.inner else [(1, run.size, run.window)])
+        (loop.count * count, size, read)
+        for loop in tiles
+        for count, size, read in (flat(loop.inner) if loop.inner else [(1, loop.size, loop.window)])
     ]
 
 
-def tile_count(tiles: tuple[Run, ...]) -> int:
+def tile_count(tiles: tuple[TileLoop, ...]) -> int:
     """Return how many tiles there are."""
     return sum(count for count, _, _ in flat(tiles))
 
@@ -142,31 +142,31 @@ class Tiling:
     kernel: Contraction
     mapping: Mapping
 
-    def runs(self, dim: Dim) -> tuple[Run, ...]:
+    def loops(self, dim: Dim) -> tuple[TileLoop, ...]:
         """Return the tiles along `dim`."""
         if dim == "m":
-            return row_runs(self.kernel.batch, self.kernel.axes, self.mapping.m)
-        return runs(getattr(self.kernel, dim), self.mapping.tile(dim))
+            return row_loops(self.kernel.batch, self.kernel.axes, self.mapping.m)
+        return tile_loops(getattr(self.kernel, dim), self.mapping.tile(dim))
 
     def count(self, dim: Dim) -> int:
         """Return the number of tiles along `dim`."""
-        return tile_count(self.runs(dim))
+        return tile_count(self.loops(dim))
 
     @property
-    def group_runs(self) -> tuple[Run, ...]:
+    def group_loops(self) -> tuple[TileLoop, ...]:
         """The tiles of groups."""
-        return runs(self.kernel.groups, self.mapping.g)
+        return tile_loops(self.kernel.groups, self.mapping.g)
 
     def loads(self, operand: str) -> int:
         """Return how often a scope of `operand` opens in the layer."""
         outside = self.mapping.order[: self.mapping.level(operand)]
-        return tile_count(self.group_runs) * prod(self.count(dim) for dim in outside)
+        return tile_count(self.group_loops) * prod(self.count(dim) for dim in outside)
 
     def largest(self, operand: str) -> int:
         """Return the elements of the largest tile of `operand` that is held at once."""
         inside, kernel = self.mapping.inside(operand), self.kernel
         if operand == "input":
-            tiles = flat(self.runs("m"))
+            tiles = flat(self.loops("m"))
             reads = sum(c * w for c, _, w in tiles) if "m" in inside else max(w for _, _, w in tiles)
             whole = kernel.batch * window(kernel.axes, 0, kernel.positions)
             reads = min(reads, whole) if "m" in inside else reads
@@ -191,7 +191,7 @@ class Tiling:
     def parameter_loads(self) -> int:
         """How often parameters are loaded: once where sums begin or end in their scope, so never again along k."""
         outside = self.mapping.order[: self.parameter_level]
-        return tile_count(self.group_runs) * prod(self.count(dim) for dim in outside if dim != "k")
+        return tile_count(self.group_loops) * prod(self.count(dim) for dim in outside if dim != "k")
 
     def parameters_held(self, parameters: int) -> int:
         """Return how many of a kernel's `parameters` are held at once."""

@@ -18,7 +18,7 @@ from sim.engine import Engine
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.buffers import Buffers
 from sim.hardware.shared import BankUnit, BlockUnit, SharedChannel, SharedDram
-from sim.hardware.unit import Record, Unit
+from sim.hardware.unit import Iteration, Unit
 from sim.plan import START, Load, Process, Step, Store
 from sim.timeline import Timeline
 
@@ -121,7 +121,7 @@ class Programs(Engine):
             if awaited:
                 front.flush()  # others may wait for what this program has yet to store
                 yield simpy.AllOf(self.env, awaited)
-            self.front, self.record = front, None
+            self.front, self.iteration = front, None
             front.begin(index, stage)
             yield from self._taking_turns(front, stage)
             front.finish()
@@ -130,11 +130,11 @@ class Programs(Engine):
 
     def _taking_turns(self, front: FrontEnd, stage: Stage) -> Generator[simpy.Event, Any, None]:
         nodes = self._nodes(stage.plan.body, START)
-        record: Record | None = None
+        iteration: Iteration | None = None
         while True:
-            self.front, self.record = front, record
+            self.front, self.iteration = front, iteration
             event = next(nodes, None)
-            record = self.record
+            iteration = self.iteration
             if event is None:
                 return
             yield event

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim.errors import CapacityError, MappingError
 from sim.execute import input_region
 from sim.kernel import Axis, Contraction
-from sim.mapping import Mapping, Tiling, check, flat, row_runs, shrink, window
+from sim.mapping import Mapping, Tiling, check, flat, row_loops, shrink, window
 from tests.laws import ORDERS, arches, chip, contractions, law, mappings, tight
 
 CONV = Contraction("conv1", 32, 8, 2, 1, (Axis(8, 8, 3, pad=1), Axis(8, 8, 3, pad=1)))
@@ -30,7 +30,7 @@ def test_row_tiles_cover_every_row_once_and_read_the_inputs_that_a_load_brings(k
     positions = kernel.positions
     size = size if size <= positions else min(kernel.m, -(-size // positions) * positions)
     start = 0
-    for count, rows, _ in flat(row_runs(kernel.batch, kernel.axes, size)):
+    for count, rows, _ in flat(row_loops(kernel.batch, kernel.axes, size)):
         assert count == 1 or rows <= positions or rows % positions == 0
         start += count * rows
     assert start == kernel.m

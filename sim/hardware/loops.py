@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from sim.hardware.unit import Record, Unit
+from sim.hardware.unit import Iteration, Unit
 
 
-def period_of(seen: Sequence[Record]) -> int | None:
+def period_of(seen: Sequence[Iteration]) -> int | None:
     """Return by how much all times of each iteration differ from the one before; None where they do not agree."""
     period = _shift_between(seen[-2], seen[-1])  # the newest pair differs first where nothing has settled
     if period is None or any(_shift_between(a, b) != period for a, b in pairwise(seen)):
@@ -16,7 +16,7 @@ def period_of(seen: Sequence[Record]) -> int | None:
     return period
 
 
-def _shift_between(earlier: Record, later: Record) -> int | None:
+def _shift_between(earlier: Iteration, later: Iteration) -> int | None:
     """Return by how much all times of two iterations differ; None where they differ by different amounts."""
     if len(earlier.jobs) != len(later.jobs) or not later.jobs or earlier.skipped != later.skipped:
         return None
@@ -29,7 +29,7 @@ def _shift_between(earlier: Record, later: Record) -> int | None:
     return shift
 
 
-def book_skipped(units: Mapping[str, Unit], last: Record, times: int, shift: int, period: int) -> None:
+def book_skipped(units: Mapping[str, Unit], last: Iteration, times: int, shift: int, period: int) -> None:
     """Book `times` more iterations like `last` on its units, and in the loops around it.
 
     What follows on these units is moved by `period` an iteration once jobs with `shift` come.
@@ -44,6 +44,6 @@ def book_skipped(units: Mapping[str, Unit], last: Record, times: int, shift: int
         units[unit].ledger.work += work
     for name in {job.unit for job in last.jobs}:
         units[name].jumps.append((shift, period * times))
-    for record in last.around:
-        record.skipped += booked
-        record.worked += worked
+    for iteration in last.around:
+        iteration.skipped += booked
+        iteration.worked += worked

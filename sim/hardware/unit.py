@@ -47,14 +47,14 @@ class Signal:
         return self.time + min(self.shift, shift)
 
 
-class Record:
+class Iteration:
     """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
 
     __slots__ = ("around", "first", "held", "jobs", "left", "parent", "pending", "skipped", "worked")
 
-    def __init__(self, parent: Record | None, first: int) -> None:
+    def __init__(self, parent: Iteration | None, first: int) -> None:
         self.parent, self.first = parent, first
-        self.around: list[Record] = [parent, *parent.around] if parent else []
+        self.around: list[Iteration] = [parent, *parent.around] if parent else []
         self.jobs: list[Job] = []
         self.skipped: list[tuple[str, int, str, int]] = []
         self.worked: list[tuple[str, int]] = []
@@ -67,15 +67,29 @@ class Job:
     """One step on one unit: what it waits for, when it started, ended and let go of its operands."""
 
     __slots__ = (
-        "at", "booked", "done", "end", "layer", "on_start", "records", "released", "sequence", "shift", "start", "step",
-        "stream", "unit", "waits", "work",
+        "at",
+        "booked",
+        "done",
+        "end",
+        "iterations",
+        "layer",
+        "on_start",
+        "released",
+        "sequence",
+        "shift",
+        "start",
+        "step",
+        "stream",
+        "unit",
+        "waits",
+        "work",
     )  # fmt: skip
 
     def __init__(
-        self, step: Step, layer: int, waits: list[Wait], shift: int, sequence: int, records: list[Record]
+        self, step: Step, layer: int, waits: list[Wait], shift: int, sequence: int, iterations: list[Iteration]
     ) -> None:
         self.step, self.layer, self.waits, self.shift = step, layer, waits, shift
-        self.sequence, self.records = sequence, records
+        self.sequence, self.iterations = sequence, iterations
         self.done, self.released = Signal(shift), Signal(shift)
         self.start = self.end = self.work = 0
         self.unit = ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.dataflow import Dim
 from sim.kernel import Contraction
-from sim.mapping import flat, row_runs, runs, window
+from sim.mapping import flat, row_loops, tile_loops, window
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -57,8 +57,8 @@ class Grid:
 
     def _cut(self, dim: str, size: int) -> Tiles:
         if dim == "m":
-            return flat(row_runs(self.kernel.batch, self.kernel.axes, size))
-        return flat(runs(self.full[dim], size))
+            return flat(row_loops(self.kernel.batch, self.kernel.axes, size))
+        return flat(tile_loops(self.full[dim], size))
 
     def whole(self, operand: str, dim: Dim) -> float:
         """Return the extent of an operand along a whole dimension: inputs count windows and channels."""

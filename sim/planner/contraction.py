@@ -9,7 +9,7 @@ from math import prod
 from sim.arch import Arch
 from sim.dataflow import Dim
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Run, Tiling, channels, share_of, sum_copies, tile_count
+from sim.mapping import RELEVANT, TileLoop, Tiling, channels, share_of, sum_copies, tile_count
 from sim.plan import (
     Broadcast,
     Claim,
@@ -47,13 +47,13 @@ class Context:
     """Where a loop body stands: the tile sizes that the loops around it have fixed."""
 
     g: int
-    fixed: tuple[tuple[Dim, Run], ...] = ()
+    fixed: tuple[tuple[Dim, TileLoop], ...] = ()
     first: bool = True
     last: bool = True
 
     def size(self, dim: Dim, whole: int) -> int:
         """Return the size along `dim`: the tile's where a loop has fixed it, else `whole`."""
-        return next((run.size for d, run in self.fixed if d == dim), whole)
+        return next((loop.size for d, loop in self.fixed if d == dim), whole)
 
     def extent(self, kernel: Contraction) -> Extent:
         """Return the sizes along (g, m, n, k)."""
@@ -71,8 +71,8 @@ class _Builder:
 
     def body(self) -> tuple[Node, ...]:
         return tuple(
-            Loop("g", run.count, start, run.size, self.level(0, Context(run.size)))
-            for run, start in _starts(self.tiling.group_runs)
+            Loop("g", loop.count, start, loop.size, self.level(0, Context(loop.size)))
+            for loop, start in _starts(self.tiling.group_loops)
         )
 
     def level(self, depth: int, context: Context) -> tuple[Node, ...]:
@@ -101,13 +101,13 @@ class _Builder:
 
     def loops(self, depth: int, context: Context) -> tuple[Node, ...]:
         dim = self.mapping.order[depth]
-        tiles = self.tiling.runs(dim)
+        tiles = self.tiling.loops(dim)
         if dim != "k":
-            return _nest(dim, tiles, lambda run: self.level(depth + 1, _fix(context, dim, run)))
+            return _nest(dim, tiles, lambda loop: self.level(depth + 1, _fix(context, dim, loop)))
         ends = _peel(tiles)
         return tuple(
-            Loop("k", run.count, start, run.size, self.level(depth + 1, _fix(context, "k", run, i == 0, last)))
-            for i, (run, start) in enumerate(_starts(ends))
+            Loop("k", loop.count, start, loop.size, self.level(depth + 1, _fix(context, "k", loop, i == 0, last)))
+            for i, (loop, start) in enumerate(_starts(ends))
             for last in (i == len(ends) - 1,)
         )
 
@@ -156,7 +156,7 @@ class _Builder:
         if operand == "weight":
             return self.arch.bytes_of("weight", g * n * k)
         whole = kernel.input_elements // (kernel.groups * kernel.channels)
-        read = next((run.window for d, run in context.fixed if d == "m"), whole)
+        read = next((loop.window for d, loop in context.fixed if d == "m"), whole)
         return self.arch.bytes_of("input", g * read * channels(kernel, k))
 
 
@@ -187,34 +187,35 @@ def read_parameters(arch: Arch, kernel: Contraction, around: Surroundings, exten
     return (("parameter", "read", arch.bytes_of("partial_sum", count)),) if count else ()
 
 
-def _fix(context: Context, dim: Dim, run: Run, first: bool = True, last: bool = True) -> Context:
+def _fix(context: Context, dim: Dim, loop: TileLoop, first: bool = True, last: bool = True) -> Context:
     ends = (first, last) if dim == "k" else (context.first, context.last)
-    return Context(context.g, (*context.fixed, (dim, run)), *ends)
+    return Context(context.g, (*context.fixed, (dim, loop)), *ends)
 
 
-def _starts(tiles: Sequence[Run]) -> list[tuple[Run, int]]:
-    """Return each run with the position at which it begins."""
-    starts = [sum(run.count * run.size for run in tiles[:i]) for i in range(len(tiles))]
+def _starts(tiles: Sequence[TileLoop]) -> list[tuple[TileLoop, int]]:
+    """Return each loop with the position at which it begins."""
+    starts = [sum(loop.count * loop.size for loop in tiles[:i]) for i in range(len(tiles))]
     return list(zip(tiles, starts, strict=True))
 
 
-def _peel(tiles: Sequence[Run]) -> list[Run]:
+def _peel(tiles: Sequence[TileLoop]) -> list[TileLoop]:
     """Split the first and the last tile off, as sums start in one and are finished in the other."""
-    single = [Run(1, r.size) for r in tiles for _ in range(min(r.count, 3))] if tile_count(tuple(tiles)) <= 3 else []
+    few = tile_count(tuple(tiles)) <= 3
+    single = [TileLoop(1, r.size) for r in tiles for _ in range(r.count)] if few else []
     if single:
         return single
     peeled = list(tiles)
     if (head := peeled[0]).count > 1:
-        peeled[0:1] = [Run(1, head.size), Run(head.count - 1, head.size)]
+        peeled[0:1] = [TileLoop(1, head.size), TileLoop(head.count - 1, head.size)]
     if (tail := peeled[-1]).count > 1:
-        peeled[-1:] = [Run(tail.count - 1, tail.size), Run(1, tail.size)]
+        peeled[-1:] = [TileLoop(tail.count - 1, tail.size), TileLoop(1, tail.size)]
     return peeled
 
 
-def _nest(dim: Dim, tiles: Sequence[Run], body: Callable[[Run], tuple[Node, ...]]) -> tuple[Node, ...]:
+def _nest(dim: Dim, tiles: Sequence[TileLoop], body: Callable[[TileLoop], tuple[Node, ...]]) -> tuple[Node, ...]:
     return tuple(
-        Loop(dim, run.count, start, run.size, _nest(dim, run.inner, body) if run.inner else body(run))
-        for run, start in _starts(tiles)
+        Loop(dim, loop.count, start, loop.size, _nest(dim, loop.inner, body) if loop.inner else body(loop))
+        for loop, start in _starts(tiles)
     )
 
 
