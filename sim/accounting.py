@@ -94,6 +94,7 @@ class Book:
         for stage, total in zip(stages, per_stage, strict=True):
             by_layer[stage.layer].append((stage.plan, total))
         seconds = timeline.cycles / chip.clock
+        timeline.kept = self.kept(lowered)
         layers, counts = [], Counts()
         for index, task in enumerate(tasks):
             layer, acted = self._layer(index, task, by_layer[index], timeline, lowered)
@@ -129,13 +130,15 @@ class Book:
 
     def _kept(self, name: str, lowered: Lowered) -> int:
         """Return the most bytes of activations that are kept in a buffer at once."""
-        if name != self.chip.buffer_of("input"):
-            return 0
+        return max(self.kept(lowered).get(name, [0]))
+
+    def kept(self, lowered: Lowered) -> dict[str, list[int]]:
+        """Return the bytes of activations that a buffer keeps for later layers, layer by layer."""
         place = KeptRoom(lowered.tasks, self.chip)
         for task in lowered.tasks:
             if task.writes in lowered.kept:
                 place.keep(task)
-        return max(place.live)
+        return {self.chip.buffer_of("input"): place.live[: max(1, len(lowered.tasks))]} if lowered.kept else {}
 
     def _utilization(self, macs: int, cycles: int) -> float:
         peak = self.chip.array.pes * cycles if self.chip.array else 0
@@ -201,6 +204,7 @@ class Book:
             compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
             causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj,
             mapping=_mapping(mapped, self.chip) if mapped else None, fused=tuple(task.fused),
+            energy_by_component=spent.by_component,
         )  # fmt: skip
         return layer, counts
 

@@ -53,6 +53,9 @@ class Engine:
             unit.ledger.slices = []
         self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
+        for occupancy in self.buffers.occupancy.values() if record else ():
+            occupancy.clock = self.cycle
+        self.repeats: list[tuple[int, int, int]] = []
         self.outstanding: deque[Job] = deque()
         self.iteration: Iteration | None = None
         self.shift = self.sequence = self.end = 0
@@ -103,7 +106,12 @@ class Engine:
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
         dram = {name: unit.activity(self.end) for name, unit in self.drams.items()}
-        return Timeline(self.end, ledgers, spans, peaks, dram)
+        levels = {name: occupancy.samples for name, occupancy in self.buffers.occupancy.items() if occupancy.clock}
+        return Timeline(self.end, ledgers, spans, peaks, dram, levels, self.repeats)
+
+    def cycle(self) -> int:
+        """Return the cycle of the run, skipped iterations included."""
+        return int(self.env.now) + self.shift
 
     def _place(self, stages: Sequence[Stage]) -> None:
         """Give every tensor its place where memory is DRAM; loops are not skipped there: every transfer is its own."""
@@ -191,6 +199,7 @@ class Engine:
         period = period_of(seen)
         if period is None:
             return False
+        self.repeats.append((self.cycle(), self.cycle() + period * remaining, period))
         self.shift += period * remaining
         book_skipped(self.units, seen[-1], remaining, self.shift, period)
         for job in (job for iteration in iterations for job in iteration.jobs):

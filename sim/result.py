@@ -44,6 +44,8 @@ class Layer:
     energy_pj: float
     mapping: dict[str, Any] | None = None
     fused: tuple[str, ...] = ()
+    energy_by_component: dict[str, float] = field(default_factory=dict)
+    """What of `energy_pj` each component took; the rest is shared out over the layers."""
 
     def __repr__(self) -> str:
         bound = self.bound.replace("_", " ")

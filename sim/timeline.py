@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,15 +75,23 @@ class Occupancy:
     capacity: int
     now: int = 0
     peak: int = 0
+    clock: Callable[[], int] | None = None
+    """Says the cycle, where a run records them."""
+    samples: list[tuple[int, int]] = field(default_factory=list)
+    """Cycle and bytes from then on, in order of time, where a run records them."""
 
     def take(self, amount: int) -> None:
         """Add bytes."""
         self.now += amount
         self.peak = max(self.peak, self.now)
+        if self.clock is not None:
+            self.samples.append((self.clock(), self.now))
 
     def give(self, amount: int) -> None:
         """Remove bytes."""
         self.now -= amount
+        if self.clock is not None:
+            self.samples.append((self.clock(), self.now))
 
 
 @dataclass
@@ -94,3 +103,9 @@ class Timeline:
     spans: list[tuple[int, int]]
     peaks: dict[str, int]
     dram: dict[str, dict[str, Any]] = field(default_factory=dict)
+    occupancy: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Cycle and bytes of tiles from then on, by buffer, where the run recorded them."""
+    repeats: list[tuple[int, int, int]] = field(default_factory=list)
+    """Start, end and period of skipped iterations, in which everything is as in the period before."""
+    kept: dict[str, list[int]] = field(default_factory=dict)
+    """Bytes of activations that are kept for later layers, by buffer, layer by layer."""

@@ -12,7 +12,7 @@ import pytest
 import sim
 from sim.cli import main
 from sim.report.page import to_page
-from sim.report.page.windows import by_window, edges_of
+from sim.report.windows import by_window, edges_of
 from sim.result import Result
 from sim.timeline import CAUSES
 from tests.laws import law, runs_of_stages

@@ -85,13 +85,16 @@ def test_recording_changes_nothing_and_leaves_no_gap(case):
         assert edges[-1] == recorded.cycles
 
 
-def test_counters_hold_the_bytes_and_the_energy_of_the_layers():
+def test_counters_hold_the_bytes_of_the_layers_and_the_energy_of_the_run():
     result, trace = trace_of()
     for name, unit, total in (
         ("off-chip bandwidth", "GB/s", sum(sum(o.values()) for o in result.traffic_bytes["dram"].values()) / 1e9),
-        ("power", "W", sum(layer.energy_pj for layer in result.layers) * 1e-12),
+        ("power (W)", "", result.energy_pj["total"] * 1e-12),
     ):
-        points = [(e["ts"] / 1e6, e["args"][unit]) for e in trace["traceEvents"] if e["name"] == name]
+        points = [
+            (e["ts"] / 1e6, e["args"][unit] if unit else sum(e["args"].values()))
+            for e in trace["traceEvents"] if e["name"] == name
+        ]  # fmt: skip
         area = sum((b - a) * value for (a, value), (b, _) in itertools.pairwise(points))
         assert area == pytest.approx(total, rel=1e-6)
         assert points[-1][1] == pytest.approx(0, abs=1e-9)

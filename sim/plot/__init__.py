@@ -2,8 +2,13 @@
 
 from sim.plot.array import array
 from sim.plot.bandwidth import bandwidth
+from sim.plot.fifos import fifos
 from sim.plot.gantt import gantt
 from sim.plot.layers import cycles, efficiency, energy, traffic
 from sim.plot.roofline import roofline
+from sim.plot.time import heatmap, occupancy, power
 
-__all__ = ["array", "bandwidth", "cycles", "efficiency", "energy", "gantt", "roofline", "traffic"]
+__all__ = [
+    "array", "bandwidth", "cycles", "efficiency", "energy", "fifos", "gantt", "heatmap", "occupancy", "power",
+    "roofline", "traffic",
+]  # fmt: skip

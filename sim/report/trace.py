@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from sim.errors import ConfigError, Problem
+from sim.report.power import power
+from sim.report.windows import edges_of, levels
 from sim.result import Layer, Result
 from sim.timeline import REPEATS, Slice, Timeline
 
@@ -63,21 +65,47 @@ def _complete(name: str, start: int, end: int, thread: int, scale: float, about:
 
 
 def _counters(result: Result) -> Iterator[Event]:
-    """Yield off-chip bandwidth and power over time, each layer's spread evenly over its span; spans that overlap
-    add up."""
-    scale, cycle = 1e6 / result.clock_hz, 1 / result.clock_hz
+    """Yield what changes over time: off-chip bandwidth, power by component, bytes in each buffer.
+
+    A layer's bandwidth is spread evenly over its span; spans that overlap add up.
+    """
+    scale = 1e6 / result.clock_hz
     ends = sorted({0} | {edge for layer in result.layers for edge in (layer.start, layer.start + layer.cycles)})
-    changes: dict[int, list[float]] = {edge: [0.0, 0.0] for edge in ends}
+    changes = dict.fromkeys(ends, 0.0)
     for layer in (layer for layer in result.layers if layer.cycles):
-        rates = (_off_chip(layer) / layer.cycles, layer.energy_pj / layer.cycles)
-        for edge, sign in ((layer.start, 1), (layer.start + layer.cycles, -1)):
-            changes[edge] = [value + sign * rate for value, rate in zip(changes[edge], rates, strict=True)]
-    now = [0.0, 0.0]
-    for edge, _ in pairwise([*ends, ends[-1] + 1]):
-        now = [value + change for value, change in zip(now, changes[edge], strict=True)]
-        gigabytes, watts = max(now[0], 0.0) / cycle / 1e9, max(now[1], 0.0) * 1e-12 / cycle
-        for name, unit, value in (("off-chip bandwidth", "GB/s", gigabytes), ("power", "W", watts)):
-            yield {"ph": "C", "name": name, "ts": edge * scale, "pid": 1, "args": {unit: round(value, 9)}}
+        rate = _off_chip(layer) / layer.cycles
+        changes[layer.start] += rate
+        changes[layer.start + layer.cycles] -= rate
+    now = 0.0
+    for edge in ends:
+        now += changes[edge]
+        yield _counter("off-chip bandwidth", edge * scale, {"GB/s": max(now, 0.0) * result.clock_hz / 1e9})
+    yield from _power(result, scale)
+    yield from _buffers(result, scale)
+
+
+def _counter(name: str, microseconds: float, values: dict[str, float]) -> Event:
+    rounded = {key: round(value, 9) for key, value in values.items()}
+    return {"ph": "C", "name": name, "ts": microseconds, "pid": 1, "args": rounded}
+
+
+def _power(result: Result, scale: float) -> Iterator[Event]:
+    found = power(result)
+    if found is not None:
+        for index, edge in enumerate(found.edges.tolist()):
+            last = index == len(found.edges) - 1
+            watts = {name: 0.0 if last else float(values[index]) for name, values in found.watts.items()}
+            yield _counter("power (W)", edge * scale, watts)
+
+
+def _buffers(result: Result, scale: float) -> Iterator[Event]:
+    timeline = result.timeline
+    edges = edges_of(result.cycles)
+    for buffer in timeline.occupancy if timeline is not None else ():
+        assert timeline is not None  # it has buffers
+        means, most = levels(timeline, buffer, edges)
+        for edge, mean, top in zip(edges.tolist(), means.tolist(), most.tolist(), strict=False):
+            yield _counter(f"tiles in {buffer} (B)", edge * scale, {"mean": mean, "most": top})
 
 
 def _off_chip(layer: Layer) -> int:

@@ -9,11 +9,13 @@ from importlib.resources import files
 
 from sim.arch import Arch
 from sim.display import CAUSE_COLOURS
+from sim.plot._style import PALETTE
 from sim.report.chip import chip_text
 from sim.report.page import sections
 from sim.report.page.chip import picture
 from sim.report.page.mappings import mappings
 from sim.report.page.markup import Markup, el, join
+from sim.report.page.time import buffers, power
 from sim.result import Result
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -38,7 +40,7 @@ def to_page(result: Result, chip: Arch | None = None, command: str = "") -> str:
 def _sections(result: Result, chip: Arch | None, command: str) -> list[Markup]:
     parts = (
         sections.summary, sections.cycles, sections.over_time, sections.layers, sections.on_the_roof, sections.spent,
-        sections.moved, sections.rows_of_dram, mappings, sections.left_out,
+        power, sections.moved, buffers, sections.rows_of_dram, mappings, sections.left_out,
     )  # fmt: skip
     return [*(part(result) for part in parts), _chip(chip, result), sections.provenance(result, command)]
 
@@ -52,8 +54,9 @@ def _chip(chip: Arch | None, result: Result) -> Markup:
 
 
 def _colours() -> str:
-    """Return a rule for each cause; the paper's grey of idle units is darker on a dark page."""
+    """Return a rule for each cause and colour; the paper's grey of idle units is darker on a dark page."""
     rules = [f".c-{cause} {{ fill: {colour}; background: {colour}; }}" for cause, colour in CAUSE_COLOURS.items()]
+    rules += [f".k-{index} {{ fill: {colour}; background: {colour}; }}" for index, colour in enumerate(PALETTE)]
     dark = ".c-idle { fill: #3d444d; background: #3d444d; }"
     return "\n".join([*rules, f"@media screen and (prefers-color-scheme: dark) {{ {dark} }}", ""])
 

@@ -99,8 +99,13 @@ def _below(names: Sequence[str], step: float, base: float) -> Iterator[Markup]:
         yield el("text", short(names[index], 18), x=number(x), y=number(y), transform=turned, class_="small")
 
 
-def bands(title: str, stacks: Mapping[str, Sequence[float]], tips: Sequence[str], height: float = 64.0) -> Markup:
-    """Return shares (0 to 1) of equal windows as bands on top of each other, by the class that each is keyed by."""
+def bands(
+    title: str, stacks: Mapping[str, Sequence[float]], tips: Sequence[str], height: float = 64.0, whole: str = "100%"
+) -> Markup:
+    """Return shares (0 to 1) of equal windows as bands on top of each other, by the class that each is keyed by.
+
+    `whole` is what a share of 1 is called.
+    """
     count = len(tips)
     step, bottom, parts = PLOT / max(count, 1), [0.0] * count, list[Markup]()
     for class_, shares in stacks.items():
@@ -109,7 +114,7 @@ def bands(title: str, stacks: Mapping[str, Sequence[float]], tips: Sequence[str]
             parts.append(el("path", d=_band(bottom, top, step, height), class_=class_))
         bottom = top
     hits = [box(LEFT + index * step, 4, step, height, "hit", tip) for index, tip in enumerate(tips)]
-    scale = [text(LEFT - 6, 12, "100%", "end"), text(LEFT - 6, 4 + height, "0", "end")]
+    scale = [text(LEFT - 6, 12, whole, "end"), text(LEFT - 6, 4 + height, "0", "end")]
     return svg(height + 8, title, *parts, *scale, *hits)
 
 

@@ -11,8 +11,8 @@ from sim.report.page.charts import bands, columns, legend, time_axis
 from sim.report.page.markup import Markup, el, join
 from sim.report.page.roofline import placed, roofline
 from sim.report.page.tables import Cell, bar, figure, pairs, table
-from sim.report.page.windows import by_window, edges_of
 from sim.report.summary import CONVENTIONS, OFF_CHIP, energy, off_chip
+from sim.report.windows import by_window, edges_of
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES
 from sim.units import show_bytes, show_si
