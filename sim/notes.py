@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim.arch import Arch, Systolic
+from sim.arch import Arch, Dram, Systolic
 from sim.dataflow import DATAFLOWS
 from sim.errors import ConfigError, Problem, unknown
 from sim.kernel import Contraction
@@ -23,7 +23,7 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     ConfigError where a pattern that matches no layer was set by one of the `overrides`.
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
-            *_groups(chip, lowered), *_unmapped(chip), *_on_banks(chip)]  # fmt: skip
+            *_groups(chip, lowered), *_unmapped(chip), *_on_banks(chip), *_bursts(chip)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -123,6 +123,12 @@ def _on_banks(chip: Arch) -> Iterator[Note]:
             if chip.pim is not None and getattr(buffer, key) != type(buffer).model_fields[key].default]  # fmt: skip
     if idle:
         yield _note("the SRAM of a companion has no ports that are waited for, and keeps what it has room for", idle)
+
+
+def _bursts(chip: Arch) -> Iterator[Note]:
+    given = [f"{name}.granule" for name, buffer in chip.buffers.items() if buffer.granule is not None]
+    if isinstance(chip.memory, Dram) and given:
+        yield _note("DRAM brings the bursts that a load touches, and no whole granules", given)
 
 
 def _is_alone(chip: Arch, task: Task) -> bool:

@@ -99,7 +99,22 @@ def test_a_trace_needs_no_header(tmp_path: Path) -> None:
         assert (found.reads, found.writes) == (1, 1)
 
 
-def test_the_command_trace_of_a_stack_says_channel_and_stack(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", library.names("dram"))
+def test_the_columns_of_a_command_trace_are_the_same_for_all_devices(name: str, tmp_path: Path) -> None:
+    run(name, pattern="seqR", requests=3, commands=tmp_path / "c.csv")
+    head = (tmp_path / "c.csv").read_text().splitlines()[0]
+    assert head == "clock,command,rank,bankgroup,bank,row,column"
+
+
+def test_the_command_trace_counts_banks_through_the_stacks(tmp_path: Path) -> None:
+    path, device = tmp_path / "c.csv", load("hbm3_6400")
+    stride = device.capacity // device.counts["Row"] // device.counts["Sid"]  # mapped below the row is the stack
+    run("hbm3_6400", pattern="strR", stride=stride, requests=device.counts["Sid"], commands=path)
+    rows = [row for row in csv.DictReader(path.read_text().splitlines()) if row["command"] == "ACT"]
+    assert {int(row["bank"]) for row in rows} == {sid * device.counts["Bank"] for sid in range(device.counts["Sid"])}
+
+
+def test_the_command_trace_of_several_channels_says_which(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     run("hbm3_6400", pattern="seqR", requests=9000, overrides={"channels": 2}, commands=path)
     rows = list(csv.DictReader(path.read_text().splitlines()))
@@ -131,6 +146,9 @@ FILE = "arch_configs/dram/ddr4_2400r.yaml"
 @pytest.mark.parametrize(("words", "message"), [
     (["ddr4_2400r", "t.csv", "--requests", "9", "--stride", "64"],
      "--requests, --stride: belongs to --pattern; a trace file says it all"),
+    (["ddr4_2400r", "--pattern", "seqR", "--set", "timing.tRDC=20"],
+     "--set timing.tRDC: unknown timing parameter 'tRDC'; did you mean 'tRC'? choose from: BL, CL, CWL, tCCD_L, "
+     "tCCD_S, tCS, tFAW, tRAS, tRC, tRCD, tREFI, tRFC, tRP, tRRD_L, tRRD_S, tRTP, tWR, tWTR_L, tWTR_S"),
     (["ddr4_2400r", "--pattern", "seqR", "--commands", "-"],
      "--commands: needs a file; standard output is for the result"),
     (["ddr4_2400r", "--pattern", "seqR", "--requests", "20000000000"],
@@ -228,3 +246,10 @@ def test_show_tells_every_timing_gap_and_source(capsys: Capture) -> None:
     assert all(f"  {key} " in out for key in spec.timing)
     assert all(gap.latency in out for gap in spec.constraints.values())
     assert all(f"  {key} " in out for key in spec.sources)
+
+
+def test_a_count_that_is_no_whole_number_is_refused_in_plain_words(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["dram", "ddr4_2400r", "--pattern", "seqR", "--per-clock", "0.5"])
+    assert stop.value.code == 2
+    assert "argument --per-clock: expected a whole number, not '0.5'\n" in capsys.readouterr().err

@@ -201,6 +201,9 @@ def test_a_device_by_its_name_is_a_memory():
         ("memory.timing", {"tRC": 20}, r"--set memory.*: timing contradicts itself: tRC = 20 < tRAS \+ tRP = 55"),
         ("memory.layout.weight", "tile", r"--set memory.layout.weight: unknown value 'tile'; did you mean 'tiled'"),
         ("memory.extrapolate", "no", r"--set memory.extrapolate: .*"),
+        ("memory.channels", 3, r"--set memory.channels: must be a power of two, not 3"),
+        ("memory.tRCD", 20, r"--set memory.*: 'tRCD' is a timing parameter: set memory.timing.tRCD, in clocks"),
+        ("memory.timing", {"tRDC": 20}, r"--set memory.*: timing.tRDC: unknown timing parameter 'tRDC'; did you mean"),
     ],
 )
 def test_mistakes_in_memory_are_told_with_the_way_out(key, value, message):

@@ -147,6 +147,22 @@ def test_tensors_of_different_layers_do_not_overlap_and_an_activation_is_read_wh
     assert placement.bases[("a",)] % 4096 == 0
 
 
+@pytest.mark.parametrize("each", [1, 2, 4])
+def test_parameters_of_all_filters_have_a_place_of_their_own(each):
+    """A bias, scale and shift of a batch norm, or more: `each` parameters of a filter, in tiles of 8 filters."""
+    kernel = Contraction("a", filters=1024, channels=32)
+    width = PLAIN[CHIP.precision.partial_sum] // 8
+    load = Load("parameter", 8 * each * width, (1, 1, 8, 1))
+    body = (Loop("n", 128, 0, 8, (load,)), Load("weight", 1024 * 32, (1, 1, 1024, 32)))
+    stages = [Stage(Plan("a", kernel, "array", body), 0), Stage(plan_of(Contraction("b", filters=64, channels=64)), 1)]
+    placement = Placement(geometry_of(CHIP, burst=1), stages)
+    found: list[int] = []
+    for index, stage in enumerate(stages):
+        for step, at in walk(stage.plan.body):
+            found += placement.stream(index, stage, step, at).tolist()
+    assert len(found) == len(set(found)) == 1024 * each * width + 1024 * 32 + 64 * 64
+
+
 def test_a_network_that_does_not_fit_into_memory_is_refused_with_both_sizes():
     stage = Stage(plan_of(Contraction("fc", filters=1000, channels=1000)), 0)
     message = (

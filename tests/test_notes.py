@@ -148,3 +148,10 @@ def test_strict_refuses_what_a_chip_without_lanes_leaves_out(tmp_path: Path) -> 
     with pytest.raises(ConfigError) as caught:
         run("array", str(path), strict=True)
     assert str(caught.value) == "not modelled: softmax (the chip has no vector unit): sm"
+
+
+def test_granules_that_dram_does_not_bring_are_noted() -> None:
+    found = noted("edge_tpu_like", "gemm:64x64x64", buffers__weights__granule="64 B")
+    assert found["DRAM brings the bursts that a load touches, and no whole granules"] == ["weights.granule"]
+    simple = noted("edge_tpu_like_simple", "gemm:64x64x64", buffers__weights__granule="64 B")
+    assert not any("granule" in what for what in simple)

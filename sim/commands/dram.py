@@ -21,10 +21,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("device", metavar="DEVICE")
     parser.add_argument("trace", metavar="TRACE.csv", nargs="?")
     parser.add_argument("--pattern", metavar="P", help=f"requests by pattern: {', '.join(PATTERNS)}")
-    parser.add_argument("--requests", metavar="N", type=int, help="how many (10000)")
+    parser.add_argument("--requests", metavar="N", type=_count, help="how many (10000)")
     parser.add_argument("--stride", metavar="S", type=_bytes, help="bytes from request to request (a burst)")
     parser.add_argument("--capacity", metavar="BYTES", type=_bytes, help="bytes that the pattern spans (all)")
-    parser.add_argument("--per-clock", metavar="N", type=int, default=1, help="most requests accepted a clock (1)")
+    parser.add_argument("--per-clock", metavar="N", type=_count, default=1, help="most requests accepted a clock (1)")
     parser.add_argument("--commands", metavar="FILE", help="write the command trace as CSV")
     add_set(parser)
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - is standard output, and only that")
@@ -41,6 +41,14 @@ def execute(options: Namespace) -> int:
         textfile.write(options.json, result.to_json())
     sys.stdout.write(result.to_json() if options.json == "-" else summary(result, width()))
     return 0
+
+
+def _count(text: str) -> int:
+    """Return a whole number; the range is checked where it is used."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a whole number, not '{text}'") from None
 
 
 def _bytes(text: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from sim import library
 from sim.dram.checks import problems
 from sim.dram.schema import Specification
-from sim.errors import ConfigError, Problem, nearest
+from sim.errors import ConfigError, Problem, nearest, unknown
 from sim.yamlfile import Document, check, dotted, in_order, read
 
 SHORT = {"read_q": "read_queue", "write_q": "write_queue", "wr_hi": "write_high", "wr_lo": "write_low"}
@@ -142,9 +142,13 @@ def _read(path: Path, below: tuple[Path, ...]) -> Document:
 def _path(document: Document, key: str) -> tuple[str, ...]:
     """Return the path that a dotted `key` means: as it stands, or below `timing` or `organization`."""
     words = tuple(SHORT.get(key, key).split("."))
+    rooms = ("timing", "organization")
+    if words[0] in rooms and len(words) > 1 and words[1] not in document.data.get(words[0], {}):
+        told = unknown(f"{words[0]} parameter", words[1], document.data.get(words[0], {}))
+        raise ConfigError(Problem(told, f"--set {key}"))
     if words[0] in Specification.model_fields:
         return words
-    for room in ("timing", "organization"):
+    for room in rooms:
         if words[0] in document.data.get(room, {}):
             return (room, *words)
     known = [*Specification.model_fields, *document.data.get("timing", {}), *document.data.get("organization", {})]

@@ -159,7 +159,8 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
         sizes = attention.elements(kernel, isinstance(fusion, Fusion) and fusion.spilled)
         return [(_attention_name(index, stage, what), ceil(n * bits[what] / 8)) for what, n in sizes.items()]
     counts = {
-        "weight": kernel.right_elements, "partial": kernel.output_elements, "parameter": kernel.groups * kernel.n,
+        "weight": kernel.right_elements, "partial": kernel.output_elements,
+        "parameter": _parameters(kernel, stage.plan.body, widths["parameter"]),
         "input": _elements(geometry, widths["input"], kernel.channels, prod(axis.size for axis in kernel.axes), kernel),
         "output": _elements(geometry, widths["output"], kernel.n, kernel.positions, kernel),
     }  # fmt: skip
@@ -168,6 +169,25 @@ def _tensors(geometry: Geometry, index: int, stage: Stage) -> list[tuple[tuple[s
         for role, size in counts.items()
         if role not in ("partial", "parameter") or _moves(stage.plan.body, role)
     ]
+
+
+def _loads(nodes: Sequence[Node]) -> Iterator[Load]:
+    """Yield the loads of parameters of a plan."""
+    for node in nodes:
+        if isinstance(node, Loop):
+            yield from _loads(node.body)
+        elif isinstance(node, Load) and node.operand == "parameter":
+            yield node
+
+
+def _parameters(kernel: Contraction, nodes: Sequence[Node], bits: float) -> int:
+    """Return the parameters of all filters, given the loads of those of some: each filter has as many."""
+    return max((_as_many(kernel, load, int(load.bytes * 8 // bits)) for load in _loads(nodes)), default=0)
+
+
+def _as_many(kernel: Contraction, load: Load, count: int) -> int:
+    groups, _, filters, _ = load.extent
+    return max(count, -(-count * kernel.groups * kernel.n // (groups * filters)))
 
 
 def _elements(geometry: Geometry, bits: float, channels: int, positions: int, kernel: Contraction) -> int:

@@ -50,6 +50,23 @@ class Dram(Memory):
         True, description="of runs of millions of bursts, simulate stretches; off: every burst of the run"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: object) -> object:
+        """Say where a timing parameter belongs that stands beside the policies."""
+        strange = [key for key in values if key not in cls.model_fields] if isinstance(values, dict) else []
+        for key in strange:
+            if isinstance(key, str) and (key in ("BL", "CL", "CWL") or (key[:1] == "t" and key[1:2].isupper())):
+                raise ValueError(f"'{key}' is a timing parameter: set memory.timing.{key}, in clocks of the device")
+        return values
+
+    @field_validator("channels")
+    @classmethod
+    def _power_of_two(cls, value: int | None) -> int | None:
+        if value is not None and value & (value - 1):
+            raise ValueError(f"must be a power of two, not {value}")
+        return value
+
     @field_validator("extrapolate", mode="before")
     @classmethod
     def _switch(cls, value: object) -> object:
@@ -60,7 +77,7 @@ class Dram(Memory):
         try:
             self.open()
         except TiletickError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(str(error).replace("--set ", "")) from None
         return self
 
     def open(self) -> Device:
