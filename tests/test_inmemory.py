@@ -24,7 +24,7 @@ from sim.timeline import CAUSES
 from tests import test_contract as contract
 from tests.laws import law
 
-CHIPS = [name for name in library.names("arch") if arch_module.load(name).pim is not None]
+CHIPS = [name for name in library.names("arch") if arch_module.load(name).families == {"pim"}]
 LINES = ["gemm:3x40x1500", "conv:3,12,12,8,3,3,stride=2,pad=1", "attention:2x3x4x8,kv=40", "gpt2"]
 DECODE = {"phase": "decode", "context": 100, "depth": 2, "hidden": 96, "heads": 3, "vocab": 300}
 EIGHT = {"channels": 8, "refresh": "off"}
@@ -327,3 +327,16 @@ def test_weighted_values_in_the_banks_are_those_of_numpy(
     assert len(set(places.values())) == heads * size
     read = {each.row for each in layout.program() if device.does(each.op).does == "multiply"}
     assert read == set(range(layout.rows))
+
+
+def test_nothing_begins_before_the_parameters_that_it_needs_are_read() -> None:
+    """A word, its position, and the first norm: each read over the pins, 36 + 50 + 2 clocks and its bursts at least."""
+    one = run("gddr6_aim", "gpt2", {**DECODE, **EIGHT})
+    layers = {layer.name: layer for layer in one.layers}
+    read = cost.moved(load("gddr6_aim", EIGHT), 2 * 96, "read").cycles
+    assert layers["embed"].start == 0
+    assert layers["embed"].cycles >= read > 36 + 50
+    assert layers["position"].start + layers["position"].cycles > 2 * read
+    assert layers["layer.0.norm1"].start + layers["layer.0.norm1"].cycles > 3 * read
+    assert layers["layer.0.q"].start + layers["layer.0.q"].cycles > 4 * read
+    assert all(operand for ways in one.traffic_bytes.values() for way in ways.values() for operand in way)

@@ -137,8 +137,9 @@ class Account:
         moved: Traffic = {}
         for program in done.ran:
             for memory, way, operand, count in self.moves(program):
-                place = moved.setdefault(memory, {"read": {}, "write": {}})[way]
-                place[operand] = place.get(operand, 0) + count
+                if count:
+                    place = moved.setdefault(memory, {"read": {}, "write": {}})[way]
+                    place[operand] = place.get(operand, 0) + count
         for operand, way, count in self._lanes(done):
             if self.sram and count:
                 place = moved.setdefault(self.sram, {"read": {}, "write": {}})[way]

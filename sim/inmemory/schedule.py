@@ -112,12 +112,11 @@ class Schedule:
 
     def _run(self, job: Job) -> Done:
         done = Done(job)
-        for program in job.before:
-            self.banks.run(program, Ready(), done)
+        parameters = max((self.banks.run(program, Ready(), done)[1] for program in job.before), default=0)
         ready = self._inputs(job, done)
         made = ready if job.product is None else self._product(job, job.product, ready, done)
         if job.work or job.product is None:
-            made = self._lanes(job, made, done)
+            made = self._lanes(job, made, parameters, done)
         for tensor in job.writes:
             self._there[tensor] = self._kept_or_spilled(job, tensor, made, done)
         return done
@@ -145,21 +144,23 @@ class Schedule:
             made = self._companion(made, kind_cycles("add", job.adds, self.chip, self.chip.companion), done)
         return made
 
-    def _lanes(self, job: Job, ready: Ready, done: Done) -> Ready:
+    def _lanes(self, job: Job, ready: Ready, parameters: int, done: Done) -> Ready:
+        """Return when lane work is done, whose last kind of step needs `parameters` that are there at that time."""
         companion = self.chip.companion
         cycles = sum(lane_cycles(work, self.chip, companion) for work in job.work) if companion else 0
-        made = self._companion(ready, cycles, done)
+        kinds = sum(len(work.operations) for work in job.work)
+        made = self._companion(ready, cycles, done, parameters + ceil(cycles / max(1, kinds)))
         if cycles:
             done.spans.append((min(ready.last, made.last - cycles) if job.product else made.last - cycles, made.last))
         elif not done.spans:
             done.spans.append((made.last, made.last))
         return made
 
-    def _companion(self, ready: Ready, cycles: int, done: Done) -> Ready:
-        """Return when the companion has worked so long on what comes part by part."""
+    def _companion(self, ready: Ready, cycles: int, done: Done, earliest: int = 0) -> Ready:
+        """Return when the companion has worked so long on what comes part by part, at the `earliest` then."""
         share = ceil(cycles / ready.parts)
         begin = max(self.free, ready.first)
-        end = max(begin + cycles, ready.last + share)
+        end = max(begin + cycles, ready.last + share, earliest)
         done.working += cycles
         done.waiting += end - self.free - cycles if cycles else 0
         self.free = end if cycles else self.free
