@@ -15,7 +15,10 @@ from sim.result import Result
 
 @dataclass(frozen=True)
 class Request:
-    """One run: the lowered network (only the layers that were picked), and what a result must repeat."""
+    """One run: the lowered network (only the layers that were picked), and what a result must repeat.
+
+    `record`: keep who did what when, where the family can.
+    """
 
     chip: Arch
     graph: Graph
@@ -23,6 +26,7 @@ class Request:
     missing: Sequence[Mapping[str, Any]]
     provenance: Mapping[str, Any]
     progress: Callable[[int, int, str], None] | None = None
+    record: bool = False
 
 
 FAMILIES: Registry[Callable[[Request], Result]] = Registry("family of chips", "sim.families")

@@ -77,11 +77,11 @@ def simulate(
         shared = Request(chip, graph, lowered, missing, dict(provenance), progress)
         return replace(run_shared(shared, record), notes=tuple(remarks))
     family = family_of(chip)
-    if family is not None and record:
+    if family is not None and record and chip.fabric is None:
         message = f"no timeline is recorded on '{chip.name}': its result has the time of every unit instead"
         raise ConfigError(Problem(message))
     if family is not None:
-        found = family(Request(chip, graph, lowered, missing, dict(provenance), progress))
+        found = family(Request(chip, graph, lowered, missing, dict(provenance), progress, record))
         return replace(found, notes=tuple(remarks))
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)

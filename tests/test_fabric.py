@@ -18,6 +18,7 @@ from sim.fabric.folding import Fold, Folder, Need
 from sim.fabric.stages import stages
 from sim.fabric.wiring import compute, repack, spread
 from sim.layers import lower
+from sim.report.trace import to_trace
 from sim.simulate import run
 from sim.streaming import checks
 from sim.streaming.graph import Channel, Graph, Phase, Unit
@@ -169,12 +170,24 @@ def test_formats_without_a_known_packing_ask_for_it():
     )
 
 
-def test_a_trace_of_a_fabric_is_refused():
-    with pytest.raises(ConfigError) as caught:
-        run("finn_zcu104", "gemm:4x4x4", record=True)
-    assert str(caught.value) == (
-        "no timeline is recorded on 'finn_zcu104': its result has the time of every unit instead"
-    )
+@pytest.mark.parametrize(("arch", "network", "keys"), [
+    ("finn_zcu104", "attention:1x2x12x8", {}), ("finn_zcu104", "attention:1x2x12x8", {"pattern": "layers"}),
+    ("hls_u280", "gemv:64x256", {}), ("hls_u280", "gemv:64x256", {"memory": "hbm2_2000"}),
+    ("finn_zcu104", "conv:3,20,20,8,3,3,stride=2,pad=1,batch=2", {}),
+])  # fmt: skip
+def test_a_track_of_every_unit_has_each_cycle_under_its_cause(arch, network, keys):
+    """What each unit did when, without gaps; by cause it is what the result says."""
+    found = run(arch, network, keys, record=True)
+    assert replace(found, timeline=None) == run(arch, network, keys)
+    for name, ledger in found.timeline.ledgers.items():
+        assert ledger.by_cause() == found.units[name]["cycles"]
+        assert ledger.slices[0][0] == 0 and ledger.slices[-1][1] == found.cycles
+        assert all(before[1] == after[0] for before, after in pairwise(ledger.slices))
+    events = json.loads(to_trace(found))["traceEvents"]
+    threads = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert threads == {f"{name} ({found.units[name]['kind']})" for name in found.timeline.ledgers}
+    layers = {(event["tid"], event["name"]) for event in events if event["name"] in {x.name for x in found.layers}}
+    assert len(layers) == len(found.timeline.ledgers)
 
 
 def test_a_fabric_stands_alone():

@@ -21,6 +21,11 @@ class Part:
     stages: tuple[Stage, ...]
     plan: Plan
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The stages by name, as their units are called."""
+        return frozenset(stage.name for stage in self.stages)
+
 
 def parts(stages: Sequence[Stage], chip: Arch, fabric: Fabric) -> list[Part]:
     """Return the parts in order; MappingError where a stage, or the pipeline, does not fit however slow it is."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from sim.fabric.account import Account
 from sim.fabric.execute import PartRun, run
 from sim.fabric.parts import parts
 from sim.fabric.stages import frames, stages
+from sim.fabric.tracks import tracks
 from sim.fabric.wiring import Places
 from sim.family import FAMILIES, Request
 from sim.result import Result
@@ -28,7 +30,9 @@ def run_on_fabric(request: Request) -> Result:
         read = {s.tensor for other in found if other is not part for stage in other.stages for s in stage.sources}
         done.append(run(part, chip, fabric, images, frozenset(inside & (read | _last(request))), places))
     change = ceil(fabric.reconfiguration * chip.clock)
-    return Account(request, images, done, change, places).result()
+    account = Account(request, images, done, change, places)
+    timeline = tracks(done, account.begins) if request.record else None
+    return replace(account.result(), timeline=timeline)
 
 
 def _last(request: Request) -> frozenset[str]:

@@ -17,6 +17,8 @@ Blocked = Generator[int, None, None]
 """A unit at work: it yields the channel whose token it waits for, ~channel where it waits for a slot, or PORT."""
 PORT = 1 << 60
 """What a unit yields that waits for its memory port."""
+Wait = tuple[int, int, int]
+"""Cycles [from, to) in which a unit waited, and at what: a code as it yields them."""
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Window:
     Before: `times` (each unit's local time), `ready` (cycles at which tokens already in a channel can be taken),
     `credits` (cycles at which slots are free that were given back before). After: the local times, and by channel
     the cycles of all pushes, of all arrivals, and of all slots freed; `full` and `empty` are the cycles in which the
-    producer waited for a slot and the consumer for a token; `blocked` holds who never finished, and on what.
+    producer waited for a slot and the consumer for a token; `blocked` holds who never finished, and on what. `waits`:
+    each unit's, in order, where the window begins with a list for each.
     """
 
     times: list[int]
@@ -38,6 +41,7 @@ class Window:
     full: list[int] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
     blocked: dict[int, int] = field(default_factory=dict)
+    waits: list[list[Wait]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.ready)
@@ -48,10 +52,16 @@ class Window:
         """Take the token that is there, at local time `t`; return the local time after it."""
         at = self.ready[channel].popleft()
         self.empty[channel] += max(0, at - t)
+        self.note(net.consumer[channel], t, at, channel)
         t = max(t, at)
         if release:
             self.free(net, channel, t)
         return t
+
+    def note(self, unit: int, t: int, at: int, code: int) -> None:
+        """Keep a wait from `t` to `at`, if it is one and waits are kept."""
+        if self.waits is not None and at > t:
+            self.waits[unit].append((t, at, code))
 
     def free(self, net: Net, channel: int, t: int) -> None:
         """Give a slot back at local time `t`."""
@@ -62,6 +72,7 @@ class Window:
         """Push a token, computed at `done`, into the slot that is there; return the local time after it."""
         at = self.credits[channel].popleft()
         self.full[channel] += max(0, at - t)
+        self.note(net.producer[channel], t, at, ~channel)
         t = max(t, at)
         at = max(done, t + net.send[channel])
         self.pushed[channel].append(t)
@@ -118,6 +129,7 @@ def static(net: Net, unit: int, window: Window, repeat: int) -> Blocked:
         steps, repeat = [(steps[0][0] * repeat, *steps[0][1:])], 1
     latency, t = net.units[unit].latency, window.times[unit]
     full, empty = window.full, window.empty
+    waits = None if window.waits is None else window.waits[unit]
     for _ in range(repeat):
         for count, interval, takes, frees, pushes in steps:
             for _ in range(count):
@@ -128,6 +140,8 @@ def static(net: Net, unit: int, window: Window, repeat: int) -> Blocked:
                     at = ready.popleft()
                     if at > t:
                         empty[channel] += at - t
+                        if waits is not None:
+                            waits.append((t, at, channel))
                         t = at
                     if release:
                         credits.append(t + credit)
@@ -143,6 +157,8 @@ def static(net: Net, unit: int, window: Window, repeat: int) -> Blocked:
                     at = credits.popleft()
                     if at > t:
                         full[channel] += at - t
+                        if waits is not None:
+                            waits.append((t, at, ~channel))
                         t = at
                     pushed.append(t)
                     at = t + send if t + send > done else done

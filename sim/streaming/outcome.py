@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.streaming.blocking import Window
+from sim.streaming.blocking import Wait, Window
 from sim.streaming.net import Net
 from sim.streaming.ports import Memory
 
@@ -22,7 +23,8 @@ class Outcome:
     `full`, `empty`: cycles in which a channel's producer waited for a slot, and its consumer for a token. `peak`: most
     tokens in it at the end of a cycle, a slot being taken from its push until it can be used again. `pushed`,
     `freed`: how many pushes were made and slots given back. `blocked`: unit to the channel whose token it waits for,
-    or to ~channel where it waits for a slot. `engine` is the one that found it; `memory` what the ports did.
+    or to ~channel where it waits for a slot. `engine` is the one that found it; `memory` what the ports did; `waits`
+    those of each unit in order, where they were recorded.
     """
 
     times: tuple[int, ...]
@@ -34,6 +36,7 @@ class Outcome:
     blocked: dict[int, int]
     engine: str
     memory: Memory | None = None
+    waits: Sequence[Sequence[Wait]] | None = None
 
     @property
     def cycles(self) -> int:
@@ -49,7 +52,7 @@ def of_window(net: Net, window: Window, memory: Memory | None = None) -> Outcome
         times=tuple(window.times), full=tuple(window.full), empty=tuple(window.empty),
         peak=tuple(map(peak, net.initial, pushed, freed)),
         pushed=tuple(map(len, pushed)), freed=tuple(map(len, freed)),
-        blocked=dict(window.blocked), engine="run-to-block", memory=memory,
+        blocked=dict(window.blocked), engine="run-to-block", memory=memory, waits=window.waits,
     )  # fmt: skip
 
 

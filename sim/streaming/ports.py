@@ -191,6 +191,7 @@ def _read(net: Net, window: Window, client: Client, memory: Memory) -> Blocked:
                 yield blocking.PORT
             word = client.served.popleft()
             memory.waited[unit] += max(0, word - t)
+            window.note(unit, t, word, blocking.PORT)
             t = max(t, word)
             done = t + net.units[unit].latency
             for channel in step.pushes:
@@ -215,6 +216,7 @@ def _write(net: Net, window: Window, client: Client, memory: Memory) -> Blocked:
                 yield blocking.PORT
             end, flying = client.served.popleft(), flying - 1
             memory.waited[unit] += max(0, end - t)
+            window.note(unit, t, end, blocking.PORT)
             t = max(t, end)
         for _ in range(size or 0):
             for channel, release in step.takes:

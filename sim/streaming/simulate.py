@@ -52,14 +52,16 @@ def checked(graph: Graph) -> Graph:
     return resolved
 
 
-def outcome(graph: Graph, engine: str = "auto") -> Outcome:
-    """Return the bare outcome of a graph that has passed the checks."""
+def outcome(graph: Graph, engine: str = "auto", record: bool = False) -> Outcome:
+    """Return the bare outcome of a graph that has passed the checks; `record` keeps the waits of every unit, which the
+    run-to-block engine meets one by one."""
     if engine not in ENGINES:
         raise ConfigError(Problem(unknown("engine", engine, ENGINES)))
     net = Net.of(graph)
-    found = None if engine == "run-to-block" else rows.run(net)
+    found = None if engine == "run-to-block" or record else rows.run(net)
     if found is None:
         window = blocking.begin(net)
+        window.waits = [[] for _ in net.units] if record else None
         memory = ports.run(graph, net, window)
         found = of_window(net, window, memory)
     return found
