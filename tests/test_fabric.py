@@ -14,6 +14,7 @@ from sim import library
 from sim.arch import Arch
 from sim.errors import ConfigError, MappingError
 from sim.fabric.cost import Cost, memory, multiply
+from sim.fabric.cuts import cuts, estimate, loading
 from sim.fabric.folding import Fold, Folder, Need
 from sim.fabric.stages import stages
 from sim.fabric.wiring import compute, repack, spread
@@ -339,19 +340,22 @@ def mlp(tmp_path, count, size):
     return str(path)
 
 
-@pytest.mark.parametrize(("pattern", "count"), [("hybrid", 2), ("layers", 4)])
-def test_parts_follow_each_other_with_their_weights_and_a_change_between(tmp_path, pattern, count):
-    """Four layers of 16 KiB in blocks of 2.25 KiB: two fit at a time."""
+@pytest.mark.parametrize(("pattern", "times", "count"), [
+    ("hybrid", ("10 us", "20 us"), 2), ("hybrid", ("0 s", "1 us"), 4), ("layers", ("0 s", "1 us"), 4),
+])  # fmt: skip
+def test_parts_follow_each_other_with_their_weights_and_a_change_between(tmp_path, pattern, times, count):
+    """Four layers of 16 KiB in blocks of 2.25 KiB: two fit at a time, which pays where a change takes long."""
     keys = BYTES | {"bram18": 20, "uram": 0, "weights": "on_chip"}
     network = mlp(tmp_path, 4, 128)
     keys |= {"pattern": pattern}
-    now, slow = (run("finn_zcu104", network, {**keys, "reconfiguration": time}) for time in ("0 s", "1 us"))
+    now, slow = (run("finn_zcu104", network, {**keys, "reconfiguration": time}) for time in times)
     parts = now.fabric["parts"]
     assert len(parts) == count
-    assert slow.cycles - now.cycles == (count - 1) * 200
+    changes = [round(float(time.split()[0]) * 200) for time in times]
+    assert slow.cycles - now.cycles == (count - 1) * (changes[1] - changes[0])
     loads = sum(part["loaded_words"] for part in parts)
     assert loads * 16 == 4 * 128 * 128 == now.traffic_bytes["dram"]["read"]["weight"]
-    assert now.cycles == sum(part["cycles"] for part in parts) + loads + count * (12 + 40)
+    assert now.cycles == sum(part["cycles"] for part in parts) + loads + count * (12 + 40) + (count - 1) * changes[0]
     moved = now.traffic_bytes["dram"]
     assert moved["read"]["input"] == moved["write"]["output"] == count * 4 * 128
 
@@ -364,3 +368,50 @@ def test_a_pipeline_that_does_not_fit_says_what_would(tmp_path):
         "the pipeline of 4 layers does not fit on finn_zcu104: at its narrowest it needs 32 memory blocks of 18 Kib, "
         "20 are there; set pattern=hybrid or weights=streamed or bram18=32"
     )
+
+
+@law(st.data(), quick=8, full=60)
+def test_no_cuts_of_a_hybrid_are_estimated_faster(data):
+    """Against every way to cut a chain of layers, the one part that needs no loading included."""
+    draw = data.draw
+    sizes = [draw(st.sampled_from((16, 64, 128))) for _ in range(draw(st.integers(2, 6)))]
+    chip = fabric(bram18=draw(st.sampled_from((8, 16, 40))), macs_per_dsp=1, dsp=draw(st.sampled_from((4, 64))),
+                  reconfiguration=draw(st.sampled_from(("0 s", "1 us", "1 ms"))), weights="on_chip")  # fmt: skip
+    made = []
+    for index, (k, n) in enumerate(pairwise([*sizes, 32])):
+        graph = open_workload(f"gemm:8x{n}x{k}", {})
+        (stage,) = stages(graph, lower(graph, chip))
+        writes = replace(stage.task, name=f"fc{index}", writes=f"t{index}")
+        sources = tuple(replace(source, tensor=f"t{index - 1}") for source in stage.sources)
+        made.append(replace(stage, task=writes, sources=sources))
+    folder, images = Folder(chip, chip.fabric), draw(st.sampled_from((1, 5)))
+
+    def choose(part):
+        return folder.choose(part, frozenset())
+
+    def total(groups):
+        change, cycles = chip.fabric.reconfiguration * chip.clock * (len(groups) - 1), 0.0
+        for group in groups:
+            plan = choose(group)
+            if isinstance(plan, Need):
+                return float("inf")
+            cycles += estimate(group, plan, folder, images) + (loading(group, plan, folder) if len(groups) > 1 else 0)
+        return cycles + change
+
+    every = []
+    for marks in product((False, True), repeat=len(made) - 1):
+        edges = [0, *(i + 1 for i, cut in enumerate(marks) if cut), len(made)]
+        every.append([made[a:b] for a, b in pairwise(edges)])
+    best = min(map(total, every))
+    if best < float("inf"):
+        assert total(cuts(made, folder, choose, images)) == pytest.approx(best, rel=1e-12)
+
+
+def test_cutting_where_it_pays_beats_filling_the_memory():
+    """With few memory blocks all of MobileNetV2 fits at once only where every unit is narrow."""
+    keys = {"size": 32, "bram18": 300}
+    whole, parted = (run("finn_zcu104", "mobilenet_v2", keys | {"pattern": name}) for name in ("pipeline", "hybrid"))
+    assert len(parted.fabric["parts"]) > 1
+    assert parted.cycles < whole.cycles
+    slow = run("finn_zcu104", "mobilenet_v2", keys | {"pattern": "hybrid", "reconfiguration": "10 ms"})
+    assert len(slow.fabric["parts"]) == 1

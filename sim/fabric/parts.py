@@ -1,13 +1,14 @@
-"""What is on the fabric at once: everything (`pipeline`), a layer (`layers`), or as much as memory holds (`hybrid`)."""
+"""What is on the fabric at once: everything (`pipeline`), a layer (`layers`), or what memory holds (`hybrid`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.arch import Arch, Fabric
 from sim.errors import MappingError
 from sim.fabric.cost import Cost
+from sim.fabric.cuts import cuts
 from sim.fabric.folding import Folder, Need, Plan
 from sim.fabric.stages import Stage
 
@@ -27,10 +28,13 @@ class Part:
         return frozenset(stage.name for stage in self.stages)
 
 
-def parts(stages: Sequence[Stage], chip: Arch, fabric: Fabric) -> list[Part]:
-    """Return the parts in order; MappingError where a stage, or the pipeline, does not fit however slow it is."""
+def parts(stages: Sequence[Stage], chip: Arch, fabric: Fabric, images: int = 1) -> list[Part]:
+    """Return the parts in order for a run of `images`.
+
+    Raises MappingError where a stage, or the pipeline, does not fit however slow it is.
+    """
     folder = Folder(chip, fabric)
-    return [Part(tuple(group), fit(group, folder, Cost())) for group in _groups(stages, folder)]
+    return [Part(tuple(group), fit(group, folder, Cost())) for group in _groups(stages, folder, images)]
 
 
 def fit(stages: Sequence[Stage], folder: Folder, taken: Cost) -> Plan:
@@ -63,19 +67,14 @@ def _message(stages: Sequence[Stage], need: Need, folder: Folder) -> str:
             f"{' or '.join([*ways, f'{need.block}={need.needed}'])}")  # fmt: skip
 
 
-def _groups(stages: Sequence[Stage], folder: Folder) -> Iterator[list[Stage]]:
-    """Yield the stages of each part; a hybrid begins a new one where the next stage would not fit with its weights."""
+def _groups(stages: Sequence[Stage], folder: Folder, images: int) -> list[list[Stage]]:
+    """Return the stages of each part."""
     pattern = folder.fabric.pattern
     if pattern == "pipeline":
-        yield list(stages)
-        return
-    group: list[Stage] = []
-    for stage in stages:
-        if group and (pattern == "layers" or isinstance(folder.choose([*group, stage], _away(group, folder)), Need)):
-            yield group
-            group = []
-        group.append(stage)
-    yield group
+        return [list(stages)]
+    if pattern == "layers":
+        return [[stage] for stage in stages]
+    return cuts(stages, folder, lambda part: folder.choose(part, _away(part, folder)), images)
 
 
 def _away(group: Sequence[Stage], folder: Folder) -> frozenset[str]:

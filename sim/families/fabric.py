@@ -21,7 +21,7 @@ def run_on_fabric(request: Request) -> Result:
     chip, fabric = request.chip, request.chip.fabric
     assert fabric is not None  # the family is that of its kind
     images = frames(request.graph, request.lowered)
-    found = parts(stages(request.graph, request.lowered), chip, fabric)
+    found = parts(stages(request.graph, request.lowered), chip, fabric, images)
     done, places = list[PartRun](), Places()
     for index, part in enumerate(found):
         if request.progress:

@@ -35,7 +35,7 @@ class Fabric(Unit):
     bram18: Count | None = Field(None, description="memory blocks of 18 Kib; left out: no limit")
     uram: int = Field(0, ge=0, description="memory blocks of 288 Kib")
     pattern: Literal["pipeline", "layers", "hybrid"] = Field(
-        "pipeline", description="all layers at once, one at a time, or as many at once as memory holds"
+        "pipeline", description="all layers at once, one at a time, or cut where it is fastest"
     )
     weights: Literal["auto", "on_chip", "streamed"] = Field(
         "auto", description="where weights lie: on chip, off chip, or off chip where they do not fit"
