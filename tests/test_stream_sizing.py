@@ -8,7 +8,7 @@ import pytest
 
 from sim.errors import DeadlockError
 from sim.streaming.deadlock import blocks
-from sim.streaming.graph import Channel, Graph, Phase, Unit
+from sim.streaming.graph import Channel, Graph, Op, Phase, Unit
 from sim.streaming.schema import load
 from sim.streaming.simulate import outcome, simulate, size_fifos
 from sim.streaming.sizing import bram18
@@ -116,3 +116,14 @@ def test_a_fifo_costs_the_block_rams_of_its_best_shape() -> None:
     ]  # fmt: skip
     assert bram18(16384, 1) == bram18(2048, 9) == 1
     assert bram18(4096, 16) == 4
+
+
+def test_a_slot_that_is_free_at_once_may_be_needed_twice_in_a_cycle() -> None:
+    """The unit pushes into its own loop before it pops in the same cycle; at the end of each, one token is there."""
+    loop = Phase(1, (Op("push", "x"), Op("push", "own")), 0), Phase(1, (Op("pop", "own"),), 1)
+    units = [Unit("a", "any", loop, 8), Unit("b", "sink", (Phase.of(1, ["x"], interval=0),), 8, 0)]
+    graph = Graph.of("g", units, [Channel("x"), Channel("own", 2, initial=1, credit=0)])
+    found = size_fifos(graph)
+    assert simulate(graph).channels["own"].peak_occupancy <= 2
+    assert found.sized.depths["own"] == 2
+    assert found.sized.cycles == simulate(graph).cycles

@@ -37,7 +37,7 @@ def cuts(stages: Sequence[Stage], folder: Folder, choose: Choose, images: int) -
             cycles = estimate(part, plan, folder, images)
             if last - first == count:
                 alone = cycles
-            change = folder.fabric.reconfiguration * folder.chip.clock if first else 0.0
+            change = folder.fabric.change(folder.chip.clock) if first else 0
             best[last] = min(best[last], (best[first][0] + change + loading(part, plan, folder) + cycles, first))
     if alone <= best[count][0]:
         return [list(stages)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 
 from sim.fabric.account import Account
 from sim.fabric.execute import PartRun, run
@@ -29,7 +28,7 @@ def run_on_fabric(request: Request) -> Result:
         inside = {stage.task.writes for stage in part.stages}
         read = {s.tensor for other in found if other is not part for stage in other.stages for s in stage.sources}
         done.append(run(part, chip, fabric, images, frozenset(inside & (read | _last(request))), places))
-    change = ceil(fabric.reconfiguration * chip.clock)
+    change = fabric.change(chip.clock)
     account = Account(request, images, done, change, places)
     timeline = tracks(done, account.begins) if request.record else None
     return replace(account.result(), timeline=timeline)

@@ -36,7 +36,7 @@ class FabricJobs:
         self.chip, self.fabric = self.request.chip, fabric
         self.alone = self.chip.model_copy(update={"memory": Ideal(kind="ideal")})
         self.books = Books()
-        self.change = ceil(fabric.reconfiguration * self.chip.clock)
+        self.change = fabric.change(self.chip.clock)
         self.started = False
         self.port = fabric.port.width
 

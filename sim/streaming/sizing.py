@@ -105,10 +105,14 @@ class Sizer:
         if found.blocked:
             units = list(self.graph.units)
             raise DeadlockError([f"{units[unit]} waits for a token that no depth can bring" for unit in found.blocked])
-        return {
+        depths = {
             name: max(self.least[name], peak - self.graph.buffer(name))
             for name, peak in zip(self.names, found.peak, strict=True)
         }
+        at_once = [name for name in self.names if self.graph.channels[name].credit == 0]
+        while at_once and not self._good(depths, found.cycles):  # a push before the pop of its cycle: no peak shows it
+            depths |= {name: depths[name] + 1 for name in at_once}
+        return depths
 
     def shrink(self, start: Depths, order: Iterable[str], enough: int | None) -> Depths:
         """Return `start` with each channel in turn as shallow as it may be: within `enough` cycles, or running."""

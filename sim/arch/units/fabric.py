@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -44,3 +46,7 @@ class Fabric(Unit):
     fifo: Count = Field(2, description="tokens of a FIFO; those where branches join are as deep as they need to be")
     channel: Literal["default", "hls"] = Field("default", description="how a FIFO is built, as in streaming graphs")
     port: FabricPort = Field(FabricPort(), description="the port to off-chip memory")
+
+    def change(self, clock: int) -> int:
+        """Return the cycles of a clock (hertz) in which one part gives way to the next."""
+        return ceil(Fraction(self.reconfiguration).limit_denominator(10**15) * clock)
