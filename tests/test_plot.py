@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import sim
-from sim import plot
+from sim import dram, plot
 from sim.errors import ConfigError
 
-OF_A_RESULT = sorted(set(plot.__all__) - {"array", "bandwidth", "fifos"})
+OF_A_RESULT = sorted(set(plot.__all__) - {"array", "bandwidth", "banks", "commands", "fifos"})
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,42 @@ def test_pictures_of_a_result_without_memory_and_without_layers():
     ideal = sim.run("array", "gemm:8x8x8")
     for name in ("cycles", "traffic", "energy", "efficiency", "roofline"):
         assert getattr(plot, name)(ideal).axes
+
+
+def test_the_waterline_has_the_macs_as_its_area(result):
+    axis = plot.waterline(result).axes[0]
+    area = sum(patch.get_width() * patch.get_height() for patch in axis.patches) / 1e4
+    whole = sum(layer.cycles for layer in result.layers)
+    assert area == pytest.approx(sum(layer.utilization * layer.cycles for layer in result.layers) / whole)
+
+
+def test_every_command_of_a_trace_is_a_mark(tmp_path):
+    path = tmp_path / "commands.csv"
+    dram.run("ddr4_3200aa", pattern="rndR", requests=60, commands=path)
+    axis = plot.commands(path).axes[0]
+    marks = sum(len(group.get_offsets()) for group in axis.collections)
+    assert marks == len(path.read_text().splitlines()) - 1
+    some = plot.commands(path, 100, 200).axes[0]
+    assert all(100 <= clock <= 200 for group in some.collections for clock, _ in group.get_offsets().tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "message"),
+    [
+        ("a,b\n1,2\n", 0, "trace.csv: is no command trace: it lacks clock, command and bank"),
+        ("clock,command,bank\n1,ACT,0\n", 5, "trace.csv: holds no command from clock 5 to its end"),
+    ],
+)
+def test_what_is_no_trace_of_commands_is_told(text, first, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trace.csv").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        plot.commands("trace.csv", first)
+    assert str(caught.value) == message
+
+
+def test_a_map_of_banks_has_every_row_that_is_taken():
+    axis = plot.banks("gddr6_aim", "gpt2", {"phase": "decode"}).axes[0]
+    bars = [patch for patch in axis.patches if patch.get_width()]
+    assert sum(patch.get_width() for patch in bars) == 10878  # rows that `tiletick show gddr6_aim gpt2` tells
+    assert all(0 < patch.get_height() <= 100 for patch in bars)

@@ -2,13 +2,15 @@
 
 from sim.plot.array import array
 from sim.plot.bandwidth import bandwidth
+from sim.plot.banks import banks
+from sim.plot.commands import commands
 from sim.plot.fifos import fifos
 from sim.plot.gantt import gantt
-from sim.plot.layers import cycles, efficiency, energy, traffic
+from sim.plot.layers import cycles, efficiency, energy, traffic, waterline
 from sim.plot.roofline import roofline
 from sim.plot.time import heatmap, occupancy, power
 
 __all__ = [
-    "array", "bandwidth", "cycles", "efficiency", "energy", "fifos", "gantt", "heatmap", "occupancy", "power",
-    "roofline", "traffic",
+    "array", "bandwidth", "banks", "commands", "cycles", "efficiency", "energy", "fifos", "gantt", "heatmap",
+    "occupancy", "power", "roofline", "traffic", "waterline",
 ]  # fmt: skip

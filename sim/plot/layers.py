@@ -76,6 +76,28 @@ def efficiency(result: Result, axis: Axes | None = None) -> Figure:
     return figure_of(axis)
 
 
+def waterline(result: Result, axis: Axes | None = None) -> Figure:
+    """Return the utilization of each layer over its share of the run's cycles: areas are MACs, the line their level.
+
+    Where layers overlap in time, their shares are those of the sum of their cycles.
+    """
+    axis = axis_of(axis)
+    whole = sum(layer.cycles for layer in result.layers) or 1
+    edges = np.cumsum([0.0, *(100 * layer.cycles / whole for layer in result.layers)])
+    used = [100 * layer.utilization for layer in result.layers]
+    axis.bar(edges[:-1], used, np.diff(edges), align="edge", color=PALETTE[0], edgecolor="white", linewidth=0.3,
+             label="utilization of a layer")  # fmt: skip
+    level = 100 * result.utilization
+    axis.axhline(level, color=PALETTE[5], linestyle="--", label=f"of the run: {level:.1f}%")
+    for index in sorted(range(len(used)), key=lambda i: used[i] - np.diff(edges)[i])[:3]:
+        place = (edges[index] + edges[index + 1]) / 2
+        axis.annotate(result.layers[index].name, (place, used[index]), (place, min(used[index] + 14, 92)), fontsize=8,
+                      ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.6})  # fmt: skip
+    axis.set(xlim=(0, 100), ylim=(0, 102), xlabel="% of the layers' cycles, in order", ylabel="% of the PEs' cycles")
+    title(axis, f"{result.workload} on {result.arch}: where the level comes from")
+    return figure_of(axis)
+
+
 def _moved(layer: Layer) -> list[tuple[str, str, int]]:
     ways = layer.traffic_bytes.get("dram", {})
     return [(way, operand, count) for way, operands in ways.items() for operand, count in operands.items()]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sim.arch import Arch
 from sim.errors import ConfigError, Problem
+from sim.graph import Graph
 from sim.inmemory.jobs import Job, Jobs
 from sim.inmemory.placement import Place, places
 from sim.layers import lower
@@ -22,8 +24,19 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def placement_text(arch: str, network: str, overrides: Mapping[str, Any], width: int) -> str:
-    """Return where `network` lies in the banks of the chip called `arch`, in lines of `width` characters.
+@dataclass(frozen=True)
+class Placed:
+    """A network in the banks of a chip: where each layer lies, and what the banks do for it."""
+
+    graph: Graph
+    chip: Arch
+    device: Device
+    jobs: list[Job]
+    places: list[Place]
+
+
+def placed(arch: str, network: str, overrides: Mapping[str, Any]) -> Placed:
+    """Return where `network` lies in the banks of the chip called `arch`.
 
     Raises ConfigError where the chip has no banks that multiply, or either file has problems.
     """
@@ -34,9 +47,15 @@ def placement_text(arch: str, network: str, overrides: Mapping[str, Any], width:
     device = chip.pim.open()
     expanded = graph.expanded
     jobs = Jobs(chip, device, {node.name: node for node in expanded.nodes}).all(lower(graph, chip).tasks)
-    found = places(expanded, jobs, device)
-    body = table(COLUMNS, (_row(group, device) for group in _alike(found)), width)
-    return f"{graph.name} in the banks of {chip.name}\n\n{body}\n" + pairs(_facts(found, jobs, chip, device), width)
+    return Placed(graph, chip, device, [*jobs], [*places(expanded, jobs, device)])
+
+
+def placement_text(arch: str, network: str, overrides: Mapping[str, Any], width: int) -> str:
+    """Return where `network` lies in the banks of the chip called `arch`, in lines of `width` characters."""
+    found = placed(arch, network, overrides)
+    body = table(COLUMNS, (_row(group, found.device) for group in _alike(found.places)), width)
+    facts = pairs(_facts(found.places, found.jobs, found.chip, found.device), width)
+    return f"{found.graph.name} in the banks of {found.chip.name}\n\n{body}\n" + facts
 
 
 def _alike(found: Iterable[Place]) -> list[list[Place]]:
