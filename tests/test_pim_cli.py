@@ -224,3 +224,25 @@ def test_a_sequence_is_generated_behind_a_cache_that_grows(capsys: Capture) -> N
     assert found["kv_bytes_per_token"] == 2 * 2 * 128 * 2
     assert found["last_step_seconds"] > found["first_step_seconds"] > 0
     assert found["ttft_seconds"] > found["first_step_seconds"]
+
+
+def test_a_program_tells_the_energy_of_its_commands(capsys: Capture) -> None:
+    """A row of 16 banks, 64 bursts of each multiplied, 64 + 2 bursts over the pins; by the figures of the file."""
+    found = pim(capsys, "op,size,row\nWR_GB,64,\nWR_BIAS,,\nMAC_ABK,64,0\nRD_MAC,,\n", "--set", "refresh=off")
+    bits = 64 * 16 * 256
+    assert found["energy_pj"]["by_action"] == pytest.approx({
+        "banks.activate": 16 * 1818, "banks.array": bits * 1.51, "banks.mac": 64 * 16 * 16 * 1.5, "banks.refresh": 0,
+        "global_buffer.read": 64 * 256 * 1.17, "io.path": 66 * 256 * 1.17, "io.pins": 66 * 256 * 3.69,
+    })  # fmt: skip
+    assert found["energy_pj"]["total"] == pytest.approx(sum(found["energy_pj"]["by_component"].values()))
+    text = says(capsys, "pim", "gddr6_aim", "p.csv")
+    assert "energy      550.8 nJ: banks.array 71.9%" in text
+    assert "mac       1.5 pJ for a product and its addition (horowitz" in says(capsys, "show", "gddr6_aim")
+
+
+def test_the_banks_of_a_run_spend_what_its_commands_do(capsys: Capture) -> None:
+    pim(capsys, "WR_GB,64,\nWR_BIAS,,\nMAC_ABK,64,0\nRD_MAC,,\n", "--set", "refresh=off")
+    alone = json.loads(says(capsys, "pim", "gddr6_aim", "p.csv", "--set", "refresh=off", "--json", "-"))["energy_pj"]
+    out = says(capsys, "run", "gddr6_aim", "gemv:16x1024", "--set", "refresh=off", "--json", "-")
+    whole = json.loads(out)["energy_pj"]["by_action"]
+    assert {name: whole[name] for name in alone["by_action"]} == pytest.approx(alone["by_action"])

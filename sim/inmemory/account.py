@@ -15,6 +15,7 @@ from sim.family import Request
 from sim.inmemory.baseline import baseline
 from sim.inmemory.jobs import WEIGHTS, Program
 from sim.inmemory.schedule import CLOSE, REFRESH, WAIT, Done, Schedule
+from sim.pim import energy as energy_of_commands
 from sim.pim.channel import CAUSES as SPENT
 from sim.pim.device import Device
 from sim.pim.run import told_counts
@@ -23,8 +24,8 @@ from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES
 from sim.version import __version__
 
-BUFFER, REGISTERS, PINS = "global_buffer", "registers", "io"
-"""The memories and the pins, as results name them beside the units and buffers of the chip."""
+BUFFER, REGISTERS = energy_of_commands.BUFFER, "registers"
+"""The memories of a device, as results name them beside the units and buffers of the chip."""
 
 WORDS = {
     "multiply": "compute", "row_switch": "wait_weight", "write_buffer": "wait_input", "write_registers": "fill",
@@ -170,15 +171,11 @@ class Account:
             yield "output", "write", self.chip.bytes_of("output", work.outputs)
 
     def _costs(self) -> dict[tuple[str, str], Cost]:
-        costs = dict[tuple[str, str], Cost]()
-        figures, sources = self.device.spec.energy, self.device.spec.sources
-        if figures is not None:
-            known = {name: Cost(event.value, sources[event.source].text, event.derived) for name, event in figures}
-            costs = {
-                (self.banks, "activate"): known["activate"], (self.banks, "array"): known["array"],
-                (self.banks, "mac"): known["mac"], (self.banks, "refresh"): known["refresh"],
-                (BUFFER, "read"): known["buffer"], (PINS, "path"): known["path"], (PINS, "pins"): known["io"],
-            }  # fmt: skip
+        costs, sources = dict[tuple[str, str], Cost](), self.device.spec.sources
+        for part, action in energy_of_commands.FIGURES:
+            event = energy_of_commands.figure(self.device, part, action)
+            if event is not None:
+                costs[self._named(part), action] = Cost(event.value, sources[event.source].text, event.derived)
         if self.sram:
             buffer = self.chip.buffers[self.sram]
             cells = self.table.sram(buffer.capacity, buffer.port_width * 8)
@@ -208,16 +205,11 @@ class Account:
 
     def events(self, commands: Mapping[str, int]) -> Counts:
         """Return what the commands do: rows opened, bits moved, products, refreshes."""
-        device, bits = self.device, self.device.spec.burst * 8
-        multiplies, alone = self._count(commands, "multiply"), self._count(commands, "read", "write")
-        moved = self._count(commands, "write_buffer", "write_registers", "read_registers") + alone
-        opened = self._count(commands, "activate") * device.banks + self._count(commands, "activate_one")
-        return {
-            (self.banks, "activate"): opened, (self.banks, "array"): (multiplies * device.units + alone) * bits,
-            (self.banks, "mac"): multiplies * device.units * device.lanes,
-            (self.banks, "refresh"): self._count(commands, "refresh"), (BUFFER, "read"): multiplies * bits,
-            (PINS, "path"): moved * bits, (PINS, "pins"): moved * bits,
-        }  # fmt: skip
+        found = energy_of_commands.events(self.device, commands)
+        return {(self._named(part), action): count for (part, action), count in found.items()}
+
+    def _named(self, part: str) -> str:
+        return self.banks if part == energy_of_commands.BANKS else part
 
     def _leaking(self) -> dict[str, float]:
         if not self.sram:

@@ -16,7 +16,8 @@ class PimResult:
     """A run of a program; cycles in clocks of the device, to the answer to the marker behind the last operation.
 
     `commands` counts each command over all channels; `clocks` lays every clock of a channel (the one that ends last)
-    to a cause, and adds up to `cycles`. `notes` tell what is strange in the program.
+    to a cause, and adds up to `cycles`; `energy_pj` is that of the commands, by component and action. `notes` tell what
+    is strange in the program.
     """
 
     device: str
@@ -29,6 +30,7 @@ class PimResult:
     operations: int
     commands: dict[str, int]
     clocks: dict[str, int]
+    energy_pj: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     overrides: dict[str, Any] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from typing import Any
 from sim.errors import ConfigError, Problem
 from sim.pim.channel import CAUSES, Channel
 from sim.pim.device import Device, load
+from sim.pim.energy import spent
 from sim.pim.program import read_program, split, unwritten
 from sim.pim.result import PimResult
 from sim.pim.schema import SINGLE
@@ -39,7 +40,7 @@ def run(
     return PimResult(
         made.name, made.spec.description, made.spec.validated, made.spec.channels, made.clock_hertz, cycles,
         cycles / made.clock_hertz, len(operations), told_counts(made, counts),
-        {each: last.clocks[each] for each in CAUSES}, notes, dict(overrides or {}),
+        {each: last.clocks[each] for each in CAUSES}, spent(made, counts), notes, dict(overrides or {}),
     )  # fmt: skip
 
 

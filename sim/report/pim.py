@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sim.dram.schema import clocks as in_clocks
 from sim.pim.device import Device
 from sim.pim.result import PimResult
+from sim.pim.schema import Energies
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Result
 from sim.units import show_bytes, show_si
@@ -32,9 +33,18 @@ def _lines(result: PimResult) -> list[tuple[str, str]]:
         ("operations", f"{result.operations:,} on each of {result.channels:,} channels"),
         ("commands", counts),
         ("time", spent(result.clocks)),
+        *_energy(result),
         ("validated", result.validated),
         *(("note", note) for note in result.notes),
     ]
+
+
+def _energy(result: PimResult) -> list[tuple[str, str]]:
+    if not result.energy_pj or not result.energy_pj["total"]:
+        return []
+    total, parts = result.energy_pj["total"], result.energy_pj["by_action"].items()
+    shares = ", ".join(f"{name} {pj / total:.1%}" for name, pj in sorted(parts, key=lambda item: -item[1]) if pj)
+    return [("energy", f"{show_si(total * 1e-12, 'J')}: {shares}")]
 
 
 def spent(clocks: Mapping[str, int]) -> str:
@@ -81,6 +91,7 @@ def pim_text(device: Device, width: int) -> str:
         "Operations of programs:\n" + pairs(_operations(device), width, "  "),
         "Timing, in clocks:\n" + _timing(device, width),
         "Gaps between commands, in clocks:\n" + _gaps(device, width),
+        "Energy:\n" + pairs(_figures(device), width, "  ") if device.spec.energy else "Energy: no figures\n",
         "Sources:\n" + pairs(((name, each.text) for name, each in spec.sources.items()), width, "  "),
     ))  # fmt: skip
 
@@ -96,6 +107,16 @@ def _facts(device: Device) -> list[tuple[str, str]]:
         ("global buffer", f"{show_bytes(spec.buffer)} a channel"),
         ("policies", f"order {spec.order}, refresh {spec.refresh}"),
     ]
+
+
+def _figures(device: Device) -> list[tuple[str, str]]:
+    """Return each figure of the energy of commands, what it is of, and where it comes from."""
+    about = {name: field.description for name, field in Energies.model_fields.items()}
+    found = []
+    for name, event in device.spec.energy or ():
+        derived = f"; {event.derived}" if event.derived else ""
+        found.append((name, f"{show_si(event.value * 1e-12, 'J')} for {about[name]} ({event.source}{derived})"))
+    return found
 
 
 def _operations(device: Device) -> list[tuple[str, str]]:
