@@ -174,6 +174,8 @@ def test_three_families_share_memory_in_one_run(tmp_path: Path, memory: dict[str
     assert whole.macs == sum(each.macs for each in alone.values())
     assert max(each.cycles for each in alone.values()) < whole.cycles < sum(each.cycles for each in alone.values())
     assert set(ledgers(whole).values()) == {whole.cycles}
+    peak = 8 * 8 + 64 + 2 * 16 * 16  # array, fabric, banks: 16 lanes each, a command every 2 clocks of 2 GHz
+    assert whole.utilization == pytest.approx(whole.macs / (peak * whole.cycles))
     spans = {layer.name: layer.cycles for layer in whole.layers}
     assert all(spans[name] >= each.layers[0].cycles for name, each in alone.items())
     assert sum(unit["cycles"]["wait_port"] for unit in whole.units.values()) > 0

@@ -25,17 +25,15 @@ class SharedBook(Book):
     def __init__(self, chip: Arch, graph: Graph) -> None:
         super().__init__(chip, graph)
         self.deeds: Mapping[int, Deeds] = {}
+        self.peak = 0
+        """The most MACs a cycle of all units beside arrays, at work or not."""
 
     def result(
         self, lowered: Lowered, stages: Sequence[Stage], timeline: Timeline, missing: list[Any], provenance: Any
     ) -> Result:
         """Return the whole account of a run; utilization is that of the products all units could have done."""
         found = super().result(lowered, stages, timeline, missing, provenance)
-        widest: dict[str, int] = {}
-        for index, deeds in self.deeds.items():
-            unit = lowered.tasks[index].unit
-            widest[unit] = max(widest.get(unit, 0), deeds.peak)
-        peak = (self.chip.array.pes if self.chip.array else 0) + sum(widest.values())
+        peak = (self.chip.array.pes if self.chip.array else 0) + self.peak
         used, slots = (sum(getattr(d, name) for d in self.deeds.values()) for name in ("used", "slots"))
         arrays = [layer for index, layer in enumerate(found.layers) if index not in self.deeds]
         efficient = found.mapping_efficiency if any(layer.macs for layer in arrays) else 0.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.arch import Ideal
 from sim.fabric.account import BLOCK_BITS, ON_CHIP, Account
-from sim.fabric.cost import NOTHING
+from sim.fabric.cost import NOTHING, Formats
 from sim.fabric.execute import ATTEMPTS, PartRun, run
 from sim.fabric.folding import Fold, Folder
 from sim.fabric.parts import Part, fit, parts
@@ -39,6 +39,7 @@ class FabricJobs:
         self.change = fabric.change(self.chip.clock)
         self.started = False
         self.port = fabric.port.width
+        self.peak = fabric.dsp * Formats.of(self.chip, fabric).packed
 
     def groups(self, tasks: Sequence[Task]) -> list[list[Task]]:
         """Return how neighbours share the fabric: what is on it at once, by its pattern and its blocks."""
@@ -109,8 +110,7 @@ class FabricJobs:
         slots = [account.slots(stage, fold) for stage, fold in pairs]
         return Deeds(
             counts, {ON_CHIP: traffic} if any(traffic.values()) else {},
-            sum(stage.macs for stage, _ in pairs) * images,
-            sum(fold.macs for stage, fold in pairs if stage.products),
+            self.peak,
             sum(used for used, _ in slots), sum(every for _, every in slots),
             {"pipeline": {s.name: {"pe": f.pe, "simd": f.simd, "interval": f.cycles} for s, f in pairs}},
         )  # fmt: skip

@@ -19,12 +19,11 @@ Action = tuple[str, str]
 
 @dataclass(frozen=True)
 class Deeds:
-    """What a layer does on its unit: events by (component, action), bytes on chip, MACs, the most MACs a cycle,
+    """What a layer does on its unit: events by (component, action), bytes on chip, the unit's most MACs a cycle,
     PE-slots that hold work and all of them, how it is mapped."""
 
     counts: Mapping[Action, float]
     traffic: Traffic
-    macs: int
     peak: int
     used: int
     slots: int

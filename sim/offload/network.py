@@ -60,6 +60,7 @@ def run_shared(request: Request, record: bool = False) -> Result:
             stages.append(Stage(plan, index, reads, task.writes, task.result, also))
         else:
             stages += planned.of(index, task)
+    book.peak = sum(maker.peak for maker in makers.values())
     for maker in makers.values():
         book.costs |= maker.books.costs
         book.leakage |= maker.books.leakage

@@ -44,6 +44,8 @@ class PimJobs:
         self.account = Account(self.request, self.device, Schedule(chip, self.device, (), self.maker), ())
         self.books = Books(dict(self.account.costs))
         self.made: list[Work] = []
+        clocks = self.device.interval * self.chip.clock / self.device.clock_hertz
+        self.peak = round(self.device.lanes * self.device.units * self.device.spec.channels / clocks)
 
     def groups(self, tasks: Sequence[Task]) -> list[list[Task]]:
         """Return neighbours that multiply the same vector as one matrix each."""
@@ -80,9 +82,8 @@ class PimJobs:
                     place[operand] = place.get(operand, 0) + size
         counts = self.account.events(commands) if self.device.spec.energy is not None else {}
         lanes = self.device.lanes * self.device.units
-        macs = sum(work.macs for work in works)
         return Deeds(
-            counts, traffic, macs, round(lanes * self.device.spec.channels / self.device.interval), macs,
+            counts, traffic, self.peak, sum(work.macs for work in works),
             lanes * commands[self.device.command("multiply")],
             {"order": self.device.spec.order, "programs": sum(work.programs for work in works),
              "rows": sum(work.stored_rows for work in works), "padded_outputs": sum(work.padded for work in works)},
