@@ -94,6 +94,26 @@ def test_quantities_are_found_within_their_intervals() -> None:
     assert found.fitted_mape[1] < 1.5 < found.fitted_mape[0]
 
 
+def jagged(settings_: Any) -> Any:
+    """Return cycles that jump where a mapping would change: every other layer by up to 40 %, three times an octave."""
+    jumps = np.floor(3 * np.log2(bandwidth(settings_))) % 3
+    return model(settings_) * (1 + 0.2 * jumps * (np.arange(len(WORK)) % 2))
+
+
+@pytest.mark.parametrize("truth", [
+    {"rate": "42 B/s", "delay": "2e-07 s"}, {"rate": "7 B/s", "delay": "6e-07 s"},
+    {"rate": "150 B/s", "delay": "5e-07 s"}, {"rate": "300 B/s", "delay": "1e-07 s"},
+])  # fmt: skip
+def test_the_best_of_many_valleys_is_found(truth: dict[str, str]) -> None:
+    """The truth lies within the intervals; descents from the coarse scan alone may end in a wrong valley."""
+    measured = jagged(truth) * (1 + 0.005 * np.random.default_rng(1).standard_normal(len(WORK)))
+    start = jagged({"rate": "3 B/s", "delay": "1e-7 s"})
+    found = fit([RATE, DELAY], NAMES, measured, jagged, start, 0.0)
+    assert found.fitted_mape[1] < 0.6
+    for one, value in zip(found.parameters, (float(text.split()[0]) for text in truth.values()), strict=True):
+        assert one.low <= value <= one.high
+
+
 def test_more_noise_gives_wider_intervals() -> None:
     widths = []
     for sigma in (0.005, 0.05):

@@ -2,10 +2,13 @@
 
 Errors are relative. Values in steps (choices, register stages) are tried in every combination, and quantities fitted
 within each by bounded least squares (SciPy, trust region reflective) from the best points of a coarse scan; where
-the combinations are too many, differential evolution picks one. Some layers are held out of the fit to judge it.
+the combinations are too many, differential evolution picks one. A mapping that changes with a quantity makes valleys
+of its own, so that the best is sought once more all over (SciPy, DIRECT). Some layers are held out of the fit to
+judge it.
 
 Intervals: what predicts no worse than a 95 % confidence region (Beale, J. Royal Statistical Society B 22, 1960, eq.
-2.6) or half a cycle a layer; of quantities, from the curvature at the optimum (linearised, Student's t).
+2.6) or half a cycle a layer, among all that was simulated; of quantities at least what the curvature at the optimum
+says (linearised, Student's t).
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ SCAN = 32
 """Points of the coarse scan over the quantities; a power of two, as Sobol sequences want."""
 POLISH = 40
 """Evaluations that a polished combination is reckoned to take beyond its scan."""
+REFINED = 60
+"""Evaluations, for each quantity, of the search all over that follows."""
+VALLEYS, APART = 3, 0.05
+"""Best points from which least squares go in the end, and what parts them, as a part of a quantity's range."""
 STEP = 0.02
 """Step of finite differences as a part of a quantity's range: wide enough to cross the whole cycles of a layer."""
 COLLINEAR = 30.0
@@ -84,7 +91,8 @@ class Objective:
     ) -> None:  # fmt: skip
         self.parameters, self.predict, self.measured, self.used = parameters, predict, measured, used
         self.progress = progress
-        self.expected = min(MOST_RUNS, _combinations(parameters)[1])
+        quantities = sum(p.continuous for p in parameters)
+        self.expected = min(MOST_RUNS, _combinations(parameters)[1]) + REFINED * quantities
         self.errors: dict[tuple[Any, ...], Vector] = {}
         self.points: dict[tuple[Any, ...], Point] = {}
 
@@ -173,7 +181,48 @@ def _search(objective: Objective, seed: int) -> Point:
     else:
         combinations = [_evolve(objective, seed)]
     points = [_polish(objective, combination, seed) for combination in combinations]
-    return min(points, key=lambda point: (objective.cost(point), _changes(objective, point)))
+    best = min(points, key=lambda point: (objective.cost(point), _changes(objective, point)))
+    return _refined(objective, best)
+
+
+def _refined(objective: Objective, best: Point) -> Point:
+    """Return the best point with the values in steps of `best`, its quantities sought in all of their ranges."""
+    places = [i for i, p in enumerate(objective.parameters) if p.continuous]
+    if not places or objective.cost(best) <= objective.floor:
+        return best
+    steps = tuple(value for i, value in enumerate(best) if i not in places)
+    optimize.direct(
+        lambda at: objective.cost(_join(objective, steps, at)), [(0.0, 1.0)] * len(places),
+        maxfun=REFINED * len(places), locally_biased=True, vol_tol=0, len_tol=1e-4,
+    )  # fmt: skip
+    best = min((_descend(objective, steps, at) for at in _valleys(objective, steps, places)), key=objective.cost)
+    return _settled(objective, steps, best, places)
+
+
+def _settled(objective: Objective, steps: Point, best: Point, places: Sequence[int]) -> Point:
+    """Return the best point that a small simplex finds from `best`: differences that cross a jump mislead descents."""
+    start = np.array([objective.parameters[i].place(float(best[i])) for i in places])
+    corners = np.clip([start, *(start + STEP / 2 * unit for unit in np.eye(len(places)))], 0, 1)
+    limits = {"maxfev": POLISH * len(start), "xatol": 1e-4, "fatol": objective.floor / 10}
+    done = optimize.minimize(
+        lambda at: objective.cost(_join(objective, steps, at)), start, method="Nelder-Mead",
+        bounds=[(0, 1)] * len(start), options={"initial_simplex": corners, **limits},
+    )  # fmt: skip
+    return min(best, _join(objective, steps, done.x), key=objective.cost)
+
+
+def _valleys(objective: Objective, steps: Point, places: Sequence[int]) -> list[Vector]:
+    """Return the best simulated places of the quantities, none near a better one."""
+    quantities = [objective.parameters[i] for i in places]
+    found: list[Vector] = []
+    for point in sorted(objective.points.values(), key=objective.cost):
+        at = np.array([p.place(float(point[i])) for p, i in zip(quantities, places, strict=True)])
+        same = tuple(value for i, value in enumerate(point) if i not in places) == steps
+        if same and all(np.max(np.abs(at - other)) > APART for other in found):
+            found.append(at)
+        if len(found) == VALLEYS:
+            break
+    return found
 
 
 def _combinations(parameters: Sequence[Parameter]) -> tuple[list[tuple[Any, ...]], int]:
@@ -203,14 +252,16 @@ def _polish(objective: Objective, steps: Point, seed: int) -> Point:
         scan = qmc.Sobol(len(quantities), seed=seed).random(SCAN)
     own = [p.place(float(p.start)) if isinstance(p.start, int | float) else 0.5 for p in quantities]
     starts = sorted([*map(tuple, scan), tuple(own)], key=lambda x: objective.cost(_join(objective, steps, x)))[:2]
-    points = [_join(objective, steps, starts[0])]
-    for x in starts:
-        done = optimize.least_squares(
-            lambda place: objective(_join(objective, steps, place)), np.clip(x, 1e-6, 1 - 1e-6), bounds=(0, 1),
-            diff_step=STEP, xtol=1e-5, ftol=1e-9, max_nfev=POLISH,
-        )  # fmt: skip
-        points.append(_join(objective, steps, done.x))
-    return min(points, key=objective.cost)
+    return min((_descend(objective, steps, x) for x in starts), key=objective.cost)
+
+
+def _descend(objective: Objective, steps: Point, start: Sequence[float]) -> Point:
+    """Return the better of a start and where least squares go from it, quantities by their places."""
+    done = optimize.least_squares(
+        lambda place: objective(_join(objective, steps, place)), np.clip(start, 1e-6, 1 - 1e-6), bounds=(0, 1),
+        diff_step=STEP, xtol=1e-5, ftol=1e-9, max_nfev=POLISH,
+    )  # fmt: skip
+    return min(_join(objective, steps, start), _join(objective, steps, done.x), key=objective.cost)
 
 
 def _evolve(objective: Objective, seed: int) -> Point:
@@ -238,6 +289,8 @@ def _intervals(objective: Objective, best: Point) -> tuple[list[Fitted], list[st
     for index, (parameter, value) in enumerate(zip(objective.parameters, best, strict=True)):
         if parameter.continuous:
             low, high, sure = spans[parameter.key]
+            seen = [point[index] for point in alike]
+            low, high = min(low, *seen), max(high, *seen)
             found.append(Fitted(parameter.key, parameter.start, value, low, high, sure=sure))
             continue
         there = {point[index] for point in alike}
@@ -301,12 +354,19 @@ def _curvature(objective: Objective, best: Point) -> tuple[dict[str, tuple[float
 
 
 def _slope(objective: Objective, best: Point, index: int) -> Vector:
-    """Return the change of the errors with the place of one quantity, by central differences."""
+    """Return the change of the errors with the place of one quantity: of each row on the side where it changes less.
+
+    So a jump within a step, on one side, does not make a quantity look surer than it is.
+    """
     parameter = objective.parameters[index]
     place = parameter.place(float(best[index]))
-    ends = max(0.0, place - STEP), min(1.0, place + STEP)
-    errors = [objective((*best[:index], parameter.at(end), *best[index + 1 :])) for end in ends]
-    return np.asarray((errors[1] - errors[0]) / (ends[1] - ends[0]))
+    sides = [at for at in (place - STEP, place + STEP) if 0 <= at <= 1]
+    here = objective(best)
+    slopes = np.array([
+        (objective((*best[:index], parameter.at(at), *best[index + 1 :])) - here) / (at - place) for at in sides
+    ])  # fmt: skip
+    least = np.argmin(np.abs(slopes), axis=0)
+    return np.asarray(slopes[least, np.arange(slopes.shape[1])])
 
 
 def _collinear(slopes: Vector, blind: NDArray[np.bool_]) -> NDArray[np.bool_]:
