@@ -236,7 +236,7 @@ def _changes(objective: Objective, point: Point) -> int:
     return sum(not p.continuous and v != p.start for p, v in zip(objective.parameters, point, strict=True))
 
 
-def _join(objective: Objective, steps: Point, places: Sequence[float]) -> Point:
+def _join(objective: Objective, steps: Point, places: Sequence[float] | Vector) -> Point:
     """Return the point of values in steps and places of quantities, in the order of the parameters."""
     left, right = iter(steps), iter(places)
     return tuple(p.at(float(next(right))) if p.continuous else next(left) for p in objective.parameters)
@@ -255,7 +255,7 @@ def _polish(objective: Objective, steps: Point, seed: int) -> Point:
     return min((_descend(objective, steps, x) for x in starts), key=objective.cost)
 
 
-def _descend(objective: Objective, steps: Point, start: Sequence[float]) -> Point:
+def _descend(objective: Objective, steps: Point, start: Sequence[float] | Vector) -> Point:
     """Return the better of a start and where least squares go from it, quantities by their places."""
     done = optimize.least_squares(
         lambda place: objective(_join(objective, steps, place)), np.clip(start, 1e-6, 1 - 1e-6), bounds=(0, 1),
