@@ -56,7 +56,7 @@ REFERENCE = [
         origin=ORIGIN,
         cases=traffic,
         why="FuseMax is equal, unfused within 0.3 %. On FLAT's hardware the artifact brings keys and values more often "
-        "than the buffer asks for, by a rule that is not published (FLAT itself, and the cascade); up to 16K tokens, and "
-        "with the cascade always, that hardware is bound by its lanes, so that the time is not touched",
+        "than the buffer asks for, by a rule that is not published (FLAT itself, and the cascade); up to 16K tokens, "
+        "and with the cascade always, that hardware is bound by its lanes, so that the time is not touched",
     ),
 ]
