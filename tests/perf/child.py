@@ -15,11 +15,15 @@ class Cost:
     output: str
 
 
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+"""That of children: they find and leave compiled modules, as an installed package does."""
+
+
 def cost(command: Sequence[str]) -> Cost:
     """Run a command to its end and return its Cost; RuntimeError with what it printed where it fails."""
     with TemporaryFile() as out:
         pid = os.posix_spawnp(
-            command[0], command, os.environ,
+            command[0], command, ENVIRONMENT,
             file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)],
         )  # fmt: skip
         _, status, used = os.wait4(pid, 0)
