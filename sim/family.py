@@ -30,9 +30,17 @@ class Request:
 
 
 FAMILIES: Registry[Callable[[Request], Result]] = Registry("family of chips", "sim.families")
-"""Kind of unit to what runs a network on a chip that has one; a chip without any is one of arrays and lanes."""
+"""Kind of unit to what runs a network on a chip that has one, "several" for a chip of several families; a chip without
+any is one of arrays and lanes."""
 
 
 def family_of(chip: Arch) -> Callable[[Request], Result] | None:
-    """Return what runs a network on `chip`, None for a chip of arrays and lanes."""
+    """Return what runs a network on `chip`, None for a chip of arrays and lanes.
+
+    Families are looked for only where a chip has one: they bring a part of the package with them.
+    """
+    if chip.families <= {"array"}:
+        return None
+    if len(chip.families) > 1:
+        return FAMILIES["several"]
     return next((FAMILIES[unit.kind] for unit in chip.units.values() if unit.kind in FAMILIES), None)

@@ -18,7 +18,6 @@ from sim.hardware.sustained import estimate
 from sim.layers import Lowered, lower
 from sim.mapper import Trials
 from sim.notes import notes
-from sim.offload.network import run_shared
 from sim.result import Result
 from sim.stages import Progress, Stages
 from sim.yamlfile import Document
@@ -73,11 +72,8 @@ def simulate(
     lowered = _pick(lowered, layers)
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
-    if len(chip.families) > 1:
-        shared = Request(chip, graph, lowered, missing, dict(provenance), progress)
-        return replace(run_shared(shared, record), notes=tuple(remarks))
     family = family_of(chip)
-    if family is not None and record and chip.fabric is None:
+    if family is not None and record and chip.fabric is None and len(chip.families) == 1:
         message = f"no timeline is recorded on '{chip.name}': its result has the time of every unit instead"
         raise ConfigError(Problem(message))
     if family is not None:
