@@ -164,7 +164,7 @@ class Engine:
                 yield from self._nodes(loop.body, loop.at(index, around))
             return
         iterations: deque[Iteration] = deque()
-        work, settled = self.front.work, 0
+        work, settled, first = self.front.work, 0, self.sequence
         for done in range(1, loop.count + 1):
             iterations.append(Iteration(self.iteration, self.sequence))
             self.iteration = iterations[-1]
@@ -175,7 +175,7 @@ class Engine:
                 settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1 and ahead == AHEAD)
             if len(iterations) > ahead:
                 yield from self._left(iterations[-ahead - 1])
-                if self.fast_forward and self._skip(loop, iterations, settled, loop.count - done):
+                if self.fast_forward and self._skip(loop, iterations, settled, loop.count - done, first):
                     return
 
     def _left(self, iteration: Iteration) -> Generator[simpy.Event, Any, None]:
@@ -184,9 +184,10 @@ class Engine:
             iteration.left = self.env.event()
             yield iteration.left
 
-    def _skip(self, loop: Loop, iterations: deque[Iteration], settled: int, remaining: int) -> bool:
+    def _skip(self, loop: Loop, iterations: deque[Iteration], settled: int, remaining: int, first: int) -> bool:
         """Skip the remaining iterations if `settled` of those that are complete repeat; return whether they do.
 
+        `first` is the number of the loop's first job: jobs before it may have been queued among those of the loop.
         It is exact: the cycles of each unit are booked, and all that follows is shifted. The iterations still
         on their way stand for the last ones of the loop.
         """
@@ -195,6 +196,8 @@ class Engine:
             iterations.popleft()
         seen = list(islice(iterations, settled + 1))
         if complete <= settled or self.outstanding[0].sequence < seen[0].first or not remaining:
+            return False
+        if self.front.overtakes(first) >= seen[0].first:
             return False
         period = period_of(seen)
         if period is None:

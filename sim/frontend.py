@@ -41,6 +41,8 @@ from sim.plan import (
 
 RECALL = 4
 """Steps of one name that ordered steps can wait for: the latest, and those before it."""
+RECENT = 256
+"""Ordered jobs queued last that are remembered: more than come behind others at once."""
 LOOKAHEAD = 2
 """Tiles by which loads and work may run ahead: as deep as double buffering reaches."""
 
@@ -111,6 +113,8 @@ class FrontEnd:
         self.ends: list[Signal] = []
         self.hoisted: Load | None = None
         self.claimed: list[Slot] = []
+        self.overtaken: deque[tuple[int, int]] = deque(maxlen=RECENT)
+        """Of ordered jobs that were queued late: the latest job made by then, and their own number."""
         self.delayed: list[tuple[int, int, str, Job]] = []
         """Ordered jobs that come behind others: the turn whose end they wait for, how far behind, their unit."""
 
@@ -196,7 +200,7 @@ class FrontEnd:
             space, freed = self.room[step.operand]
             waits += space
         elif not step.partial:
-            slot, space, freed = self._take(step.operand, step.bytes)
+            slot, space, freed = self._take(step.operand, max(step.bytes, step.room))
             waits += space
         waits += self._window("wait_output_space")
         self.floor = max(self.floor, freed, self.work - LOOKAHEAD)
@@ -239,6 +243,10 @@ class FrontEnd:
         self._delay(job, self.unit_of(step), order)
         self.chain, self.worked = job.done, job
 
+    def overtakes(self, first: int) -> int:
+        """Return the latest job that was made before the last one older than `first` was queued; -1 for none."""
+        return max((made for made, number in self.overtaken if number < first), default=-1)
+
     def _fill(self, job: Job) -> None:
         """Let a job that begins count what was claimed before it as filled."""
         if self.claimed:
@@ -258,6 +266,8 @@ class FrontEnd:
     def _take_turns(self, turn: int | None) -> None:
         """Queue the jobs whose turn is over by the end of `turn` (None: all), those that come behind others last."""
         due = [entry for entry in self.delayed if turn is None or entry[0] <= turn]
+        newest = self.delayed[-1][3].sequence if self.delayed else 0
+        self.overtaken.extend((newest, entry[3].sequence) for entry in due)
         self.delayed = [entry for entry in self.delayed if turn is not None and entry[0] > turn]
         for _, _, unit, job in sorted(due, key=itemgetter(0, 1)):
             self.queues.submit(unit, job)

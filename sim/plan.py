@@ -131,6 +131,8 @@ class Load:
     """As in Order: what must be in memory before it is loaded."""
     claimed: bool = False
     """Whether it goes into the slot of its operand that was claimed last, where it takes none of its own."""
+    room: int = 0
+    """Bytes of its slot where that is larger than what it brings."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sim.arch import Arch
 from sim.attention.fit import capacities
 from sim.attention.mapping import Wish
 from sim.attention.steps import Steps
-from sim.attention.tiles import Cut, Row, Tile
+from sim.attention.tiles import Cut, Tile
 from sim.kernel import Attention
 from sim.plan import Claim, Compute, Free, Fusion, Load, Node, Order, Plan, Process, Store
 
@@ -59,8 +59,22 @@ class Layout:
 
     @property
     def late_store(self) -> int:
-        """Turns by which stores come behind: loads that the next tiles wait for go first."""
-        return 2 * self.late
+        """Turns by which stores come behind, so that loads that the next tiles wait for go first.
+
+        Never so far that such a load waits for tiles whose sums wait for the place that the store leaves.
+        """
+        return min(2 * self.late, self.late + self.groups * self.fewest)
+
+    @property
+    def groups(self) -> int:
+        """Groups that there are at once."""
+        raise NotImplementedError
+
+    @property
+    def fewest(self) -> int:
+        """Tiles of queries that share a tile of keys, at least."""
+        cut = self.cut
+        return 1 if self.kernel.bands else cut.tiles % cut.group or cut.group
 
     @property
     def grouped(self) -> int:
@@ -108,9 +122,9 @@ class Layout:
                 yield found
                 return
 
-    def plan(self, body: Sequence[Node], fusion: Fusion, groups: int) -> Plan:
-        """Return the plan of these steps, with `groups` groups at once."""
-        slots = tuple(self.slots(groups).items()) if self.arch.bounded else ()
+    def plan(self, body: Sequence[Node], fusion: Fusion) -> Plan:
+        """Return the plan of these steps."""
+        slots = tuple(self.slots(self.groups).items()) if self.arch.bounded else ()
         ahead = max(0, self.late_store - AHEAD)
         return Plan(self.kernel.name, self.kernel, "array", tuple(body), slots, fusion, ahead)
 
@@ -126,7 +140,8 @@ class Layout:
             return [], []
         width = {"keys": self.kernel.size, "values": self.kernel.value}
         loads: list[Node] = [
-            Load("weight", self.arch.bytes_of("weight", keys * width[name]), (1, 1, keys, width[name]), makes=name)
+            Load("weight", self.arch.bytes_of("weight", keys * width[name]), (1, 1, keys, width[name]), makes=name,
+                 room=self.sizes()["weight"])
             for name in names
         ]
         return loads, [Free("weight") for _ in names]
@@ -145,18 +160,17 @@ class Layout:
         size = self.arch.bytes_of("output", tile.rows * self.kernel.value)
         return [Store(size, (1, tile.rows, self.kernel.value, 1), order=Order("stored", (), self.late_store))]
 
-    def room(self, rows: Sequence[Row], body: Sequence[Node], *more: tuple[str, int, str]) -> list[Node]:
-        """Return the steps of a group with the room that they need: of its queries, sums and `more`.
+    def room(self, body: Sequence[Node], *more: tuple[str, int, str]) -> list[Node]:
+        """Return the steps of a group with the room that they need, of whole groups: its queries, sums and `more`.
 
         Each of `more` is (operand, bytes, the last ordered step that needs it); ordered steps know the room of sums as
         "room", that of others by the name of the operand.
         """
         if not self.arch.bounded:
             return list(body)
-        count = sum(row.size for row in rows)
-        queries = self.arch.bytes_of("input", count * self.kernel.size)
-        claims: list[Node] = [Claim("input", queries, "place")] if self.loads("input") else []
-        claims.append(Claim("output", self.steps.sums(count * (self.kernel.value + 2)), "room"))
+        sizes = self.sizes()
+        claims: list[Node] = [Claim("input", sizes["input"], "place")] if self.loads("input") else []
+        claims.append(Claim("output", sizes["output"], "room"))
         claims += [Claim(operand, size, operand) for operand, size, _ in more]
         frees: list[Node] = [Free("input", "scores")] if self.loads("input") else []
         frees += [Free(operand, last) for operand, _, last in more]

@@ -41,18 +41,23 @@ class _OnePass(Layout):
         """Whether scores stay in the PEs."""
         return bool(self.steps.array.in_place)
 
+    @property
+    def groups(self) -> int:
+        """Groups that there are at once: two where they fit, so that one begins while the other ends."""
+        return 2 if self.fits(2) else 1
+
     def slots(self, groups: int) -> dict[str, int]:
         """Return how many slots each operand has, with `groups` groups at once."""
-        pairs = 2 + -(-self.late // self.group)
+        pairs = 2 + -(-self.late // self.fewest)
         found = {"input": groups, "weight": 2 * pairs, "output": groups}
         return found if self.in_place else found | {"intermediate": self.late + 1}
 
     def planned(self) -> Plan:
         """Return the plan."""
-        body = self.cut.heads(lambda rows: self.room(rows, self.of_group(rows)))
+        body = self.cut.heads(lambda rows: self.room(self.of_group(rows)))
         there = self.kernel.heads * self.cut.tiles * -(-self.kernel.keys // self.n)
         held = min(self.ahead + 1, there) * self.m * self.n
-        return self.plan(body, self.fusion("one_pass", 1, held), 2 if self.fits(2) else 1)
+        return self.plan(body, self.fusion("one_pass", 1, held))
 
     def of_group(self, rows: list[Row]) -> list[Node]:
         """Return the steps of a group of query tiles."""
@@ -66,7 +71,7 @@ class _OnePass(Layout):
         rest = self.kept(tile) if self.in_place else self.passed(tile)
         claim: list[Node] = []
         if self.arch.bounded and not self.in_place:
-            claim = [Claim("intermediate", self.steps.sums(tile.rows * tile.keys))]
+            claim = [Claim("intermediate", self.sizes()["intermediate"])]
         return turn([*self.queries(tile), *claim, scores, *rest, *self.divided(tile), *self.store(tile)])
 
     def kept(self, tile: Tile) -> list[Node]:

@@ -41,6 +41,11 @@ class _Rows(Layout):
         """Groups that must fit beside each other: the array scores one while the values of another are weighed."""
         return 1 + self.ahead
 
+    @property
+    def groups(self) -> int:
+        """Groups that there are at once."""
+        return self.least
+
     def slots(self, groups: int) -> dict[str, int]:
         """Return how many slots each operand has; the rows of `groups` groups are there at once."""
         return {"input": 2, "weight": 2 + self.late, "output": 2, "intermediate": groups}
@@ -51,13 +56,13 @@ class _Rows(Layout):
 
     def planned(self) -> Plan:
         """Return the plan."""
-        body = self.cut.heads(lambda rows: self.room(rows, self.of_group(rows), *self.held(rows)))
+        body = self.cut.heads(lambda rows: self.room(self.of_group(rows), self.held()))
         held = min(1 + self.ahead, self.kernel.heads * -(-self.kernel.rows // self.grouped))
-        return self.plan(body, self.fusion("row_fused", 3, held * self.grouped * self.kernel.keys), 1 + self.ahead)
+        return self.plan(body, self.fusion("row_fused", 3, held * self.grouped * self.kernel.keys))
 
-    def held(self, rows: list[Row]) -> list[tuple[str, int, str]]:
+    def held(self) -> tuple[str, int, str]:
         """Return the room that the scores of a group need, until the last of them has weighed its values."""
-        return [("intermediate", self.steps.sums(sum(row.size for row in rows) * self.kernel.keys), "weighted")]
+        return "intermediate", self.sizes()["intermediate"], "weighted"
 
     def of_group(self, rows: list[Row]) -> list[Node]:
         """Return the steps of a group of query tiles: its passes, one behind the other."""
@@ -140,16 +145,16 @@ class _Spilled(_Rows):
 
     def planned(self) -> Plan:
         """Return the plan."""
-        body = self.cut.heads(lambda rows: self.room(rows, self.of_group(rows)))
+        body = self.cut.heads(lambda rows: self.room(self.of_group(rows)))
         fusion = self.fusion("row_fused", 3, (3 * self.late + 2) * self.m * self.n, spilled=True)
-        return self.plan(body, fusion, 1)
+        return self.plan(body, fusion)
 
     def bring(self, tile: Tile, again: bool) -> list[Node]:
         """Return the room for a tile of scores, or its load."""
-        size = self.steps.sums(tile.rows * tile.keys)
+        size, room = self.steps.sums(tile.rows * tile.keys), self.sizes()["intermediate"]
         if not again:
-            return [Claim("intermediate", size, "intermediate")]
-        return [Load("intermediate", size, (1, tile.rows, tile.keys, 1), makes="spill")]
+            return [Claim("intermediate", room, "intermediate")]
+        return [Load("intermediate", size, (1, tile.rows, tile.keys, 1), makes="spill", room=room)]
 
     def take_away(self, tile: Tile) -> list[Node]:
         """Return the store of a tile of scores."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sim.attention.fit import row_sizes, tile_sizes
 from sim.attention.layout import LEAD, Layout, turn
 from sim.attention.mapping import MAPPINGS, Wish
-from sim.attention.tiles import Row, Tile
+from sim.attention.tiles import Tile
 from sim.plan import Claim, Free, Load, Loop, Node, Order, Plan, Store
 
 TILES = 8
@@ -36,6 +36,11 @@ def plans(wish: Wish) -> Iterator[Plan]:
 class _Phases(Layout):
     """The phases, each a loop over heads."""
 
+    @property
+    def groups(self) -> int:
+        """Groups that there are at once."""
+        return 1
+
     def slots(self, groups: int) -> dict[str, int]:
         """Return how many slots each operand has."""
         return {"input": 2, "weight": 2 + self.late, "output": 2, "intermediate": TILES}
@@ -55,12 +60,12 @@ class _Phases(Layout):
             if count and rows
         ]
         body = [
-            *cut.heads(lambda rows: self.queries_room(rows, cut.keys(rows, self.scored, self.keys))),
+            *cut.heads(lambda rows: self.queries_room(cut.keys(rows, self.scored, self.keys))),
             *softmax,
-            *cut.heads(lambda rows: self.sums_room(rows, cut.keys(rows, self.weighted, self.values))),
+            *cut.heads(lambda rows: self.sums_room(cut.keys(rows, self.weighted, self.values))),
         ]
         scores = kernel.heads * kernel.rows * kernel.keys
-        return self.plan(body, self.fusion("unfused", 3, scores, spilled=True), 1)
+        return self.plan(body, self.fusion("unfused", 3, scores, spilled=True))
 
     def keys(self, count: int) -> tuple[list[Node], list[Node]]:
         """Return the load of a tile of keys, and what gives it back."""
@@ -70,17 +75,15 @@ class _Phases(Layout):
         """Return the load of a tile of values, and what gives it back."""
         return self.right(count, "values")
 
-    def queries_room(self, rows: list[Row], body: list[Node]) -> list[Node]:
+    def queries_room(self, body: list[Node]) -> list[Node]:
         """Return the first phase of a group with the room for its queries."""
         if not self.loads("input"):
             return body
-        size = self.arch.bytes_of("input", sum(row.size for row in rows) * self.kernel.size)
-        return [Claim("input", size, "place"), *body, Free("input", "scores")]
+        return [Claim("input", self.sizes()["input"], "place"), *body, Free("input", "scores")]
 
-    def sums_room(self, rows: list[Row], body: list[Node]) -> list[Node]:
+    def sums_room(self, body: list[Node]) -> list[Node]:
         """Return the last phase of a group with the room for its sums."""
-        size = self.steps.sums(sum(row.size for row in rows) * (self.kernel.value + 2))
-        return [Claim("output", size, "room"), *body, Free("output")]
+        return [Claim("output", self.sizes()["output"], "room"), *body, Free("output")]
 
     def scored(self, tile: Tile) -> list[Node]:
         """Return a tile of scores on its way to memory."""
