@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sim import arch as arch_module
 from sim import library, run
 from sim.errors import ConfigError
+from sim.generation import generate
 from sim.op import OPS
 from sim.pim import cost, load
 from sim.pim.channel import Channel, Logged
@@ -68,6 +69,8 @@ def test_results_add_up(found: Result) -> None:
     programs, between = found.pim["programs"], found.pim["between"]
     banks = found.units["banks"]["cycles"]
     assert sum(programs.values()) + sum(between.values()) <= found.cycles
+    busy = sum(programs.values()) + between["closing_rows"] + between["refresh"]
+    assert found.cycles <= busy + found.pim["companion"]  # whenever the banks wait, the companion works
     assert banks["wait_dependency"] >= between["waiting"]
 
 
@@ -340,3 +343,15 @@ def test_nothing_begins_before_the_parameters_that_it_needs_are_read() -> None:
     assert layers["layer.0.norm1"].start + layers["layer.0.norm1"].cycles > 3 * read
     assert layers["layer.0.q"].start + layers["layer.0.q"].cycles > 4 * read
     assert all(operand for ways in one.traffic_bytes.values() for way in ways.values() for operand in way)
+
+
+@pytest.mark.slow
+def test_steps_between_simulated_ones_are_nearly_linear() -> None:
+    """Keys fill groups of 128 banks, values bursts of 16: steps in the time of a token that a line does not follow."""
+    settings = {**EIGHT, "depth": 2}
+    exact = generate("gddr6_aim", "gpt2", 1, 300, settings, samples=299)
+    few = generate("gddr6_aim", "gpt2", 1, 300, settings, samples=4)
+    assert exact.exact
+    assert not few.exact
+    assert few.seconds == pytest.approx(exact.seconds, rel=0.01)
+    assert few.energy_pj == pytest.approx(exact.energy_pj, rel=0.01)

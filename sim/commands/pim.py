@@ -1,7 +1,8 @@
 """Run a program of a DRAM device whose banks multiply: clocks, commands, where the time goes.
 
 DEVICE is a PIM device by its name in the library (see `tiletick list devices`) or the path of a YAML file;
-PROGRAM.csv has an operation a line (op,size,row), as in MAC_ABK,64,0. All channels do the same.
+PROGRAM.csv has an operation a line (op,size,row,bank,channel), as in MAC_ABK,64,0: a bank where it goes to one alone, a
+channel where not all of them do the same.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     print(pim.run("gddr6_aim", "program.csv", {"refresh": "off"}).cycles)
 
-Times are clocks of the device. Channels work in lock-step: all get the same commands at the same clocks.
+Times are clocks of the device. Channels work in lock-step, all with the same commands at the same clocks, but for
+programs that name one. What pieces of work take is in `cost`: `cost.gemv(device, outputs, inputs, order)`.
 """
 
 from sim.pim.device import Device, load
