@@ -95,6 +95,8 @@ def test_the_products_with_weights_of_a_gpt2_token(model: str, cycles: int) -> N
     for context in (1, 1000):
         one = run("gddr6_aim", model, {**EIGHT, "phase": "decode", "context": context})
         assert one.pim["programs"]["weights"] == cycles
+        alone = [layer.mapping["program_cycles"] for layer in one.layers if layer.op == "linear" and layer.mapping]
+        assert sum(alone) == cycles
         assert one.cycles > cycles
     holds(one)
 

@@ -102,7 +102,8 @@ class Account:
             causes={cause: causes[cause] for cause in CAUSES if causes[cause]}, traffic_bytes=traffic,
             energy_pj=spent.total_pj, fused=job.fused,
             mapping={"order": self.device.spec.order, "programs": job.programs, "parts": job.parts,
-                     "rows": job.stored_rows, "padded_outputs": job.padded} if on_banks else None,
+                     "program_cycles": job.product.cost.cycles, "rows": job.stored_rows,
+                     "padded_outputs": job.padded} if job.product else None,
         )  # fmt: skip
         return layer, counts
 
