@@ -1,0 +1,34 @@
+"""Reports: each has a maker or a reason; every picture has a sample; tables are replaced and words kept."""
+
+from __future__ import annotations
+
+import re
+
+from sim import plot
+from tests.reports import FOLDER, MAKERS, MEASURED, main, replaced
+
+
+def test_every_report_is_made_by_the_command_or_says_why_not():
+    assert {path.stem for path in FOLDER.glob("*.md")} == {*MAKERS, *MEASURED}
+
+
+def test_the_page_of_pictures_shows_every_picture_there_is():
+    page = (FOLDER / "pictures.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\((pictures/[^)]+)\)", page)
+    assert all((FOLDER / name).stat().st_size < 400_000 for name in shown)
+    assert {path.name for path in (FOLDER / "pictures").iterdir()} == {name.split("/")[1] for name in shown}
+    assert set(plot.__all__) <= {name.split("/")[1].removesuffix(".png") for name in shown}
+
+
+def test_tables_with_the_same_heads_are_replaced_and_words_are_kept():
+    text = "# A\n\nwords\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nmore\n\n| c |\n|---|\n| 3 |\n"
+    printed = "| a | b |\n|---|---|\n| 4 | 5 |\n| 6 | 7 |\n\n| d |\n|---|\n| 9 |\n"
+    assert replaced(text, printed) == text.replace("| 1 | 2 |", "| 4 | 5 |\n| 6 | 7 |")
+    assert replaced(text, "") == text
+
+
+def test_a_report_that_is_not_there_is_told(capsys):
+    assert main(["drum"]) == 2
+    assert capsys.readouterr().err == f"drum: there is none; there are: {', '.join(MAKERS)}\n"
+    assert main(["speed"]) == 2
+    assert capsys.readouterr().err == f"speed: {MEASURED['speed']}\n"
