@@ -180,7 +180,7 @@ def test_what_records_no_timeline_has_a_page_without_bands(tmp_path, capsys):
     assert "banks" in [row[0][0] for row in read.tables["units"] if row]
     assert "of the time computes" not in read.text and "gemv:1024x1024 on gddr6_aim" in read.text
     assert main(["run", "gddr6_aim", "gemv:1024x1024", "--report", str(target), "--trace", "t.json"]) == 2
-    assert "records no timeline" in capsys.readouterr().err
+    assert "no timeline is recorded" in capsys.readouterr().err
 
 
 def test_a_fabric_has_a_page(tmp_path, capsys):

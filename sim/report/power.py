@@ -67,7 +67,7 @@ class _Busy:
     def __init__(self, ledger: Ledger, layers: int) -> None:
         slices, mix = ledger.slices or [], mixes(ledger)
         self.ends = np.array([0, *(end for _, end, _, _ in slices)], float)
-        self.layer = np.array([layer for _, _, layer, _ in slices], int)
+        self.layer = np.array([layer if layer < layers else -1 for _, _, layer, _ in slices], int)
         shares = [mix[layer].get("compute", 0.0) if cause == REPEATS else float(cause == "compute")
                   for _, _, layer, cause in slices]  # fmt: skip
         self.work = np.diff(self.ends) * np.array(shares, float)
