@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,8 @@ def test_every_dataflow_has_a_circuit_or_is_refused_by_name() -> None:
 
 
 def test_long_runs_and_unknown_layers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rtl", "array", "gemm:4x4x4", "--seed", "-1"]) == 2
+    assert capsys.readouterr().err == "--seed: must be 0 or more, not -1\n"
     assert cli.main(["rtl", "array", "gemm:300000x1x1"]) == 2
     assert "cycles are predicted, and registers are slow: pick layers with --layers" in capsys.readouterr().err
     assert cli.main(["rtl", "array", "alexnet", "--layers", "conv9"]) == 2
@@ -249,3 +252,50 @@ def test_verilog_that_is_no_array_is_told(text: str, message: str, simulator_nam
     theirs = simulator(tmp_path / "mine.v", "array", simulator_name)
     with pytest.raises(TiletickError, match=message):
         check("array", "gemm:2x2x2", {"rows": 2, "cols": 2}, simulator=theirs)
+
+
+BENCH = """
+`timescale 1ns/1ps
+module tb;
+  reg clk = 0, rst = 1, load_valid = 0, stream_valid = 0, stream_last = 0;
+  reg [31:0] load_data = 32'h01020304, stream_rows = 32'h05060708;
+  wire load_ready, stream_ready, out_last;
+  wire [3:0] out_valid;
+  wire [127:0] out_data;
+  integer loads = 0, steps = 0, ends = 0;
+  array dut(.clk(clk), .rst(rst), .load_data(load_data), .load_valid(load_valid), .stream_last(stream_last),
+            .stream_rows(stream_rows), .stream_valid(stream_valid), .load_ready(load_ready), .out_data(out_data),
+            .out_last(out_last), .out_valid(out_valid), .stream_ready(stream_ready));
+  always #5 clk = ~clk;
+  initial begin $dumpfile("wave.vcd"); $dumpvars(0, tb); #22 rst = 0; end
+  always @(negedge clk) if (!rst) begin
+    load_valid <= loads < 36; stream_valid <= steps < 81; stream_last <= steps % 9 == 8;
+  end
+  always @(posedge clk) if (!rst) begin
+    if (load_valid && load_ready) loads = loads + 1;
+    if (stream_valid && stream_ready) steps = steps + 1;
+    if (out_last) ends = ends + 1;
+    if (ends == 9) #20 $finish;
+  end
+endmodule
+"""
+"""A bench of a user's own, without cocotb: nine folds of a 4 x 4 array, nine rows each."""
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+def test_a_waveform_that_icarus_wrote_is_validated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    knobs = ["--set", "rows=4", "--set", "cols=4", "--set", "weight_buffers=2"]
+    assert cli.main(["rtl", "array", "gemm:9x10x11", *knobs, "--verilog", "array.v"]) == 0
+    (tmp_path / "tb.v").write_text(BENCH)
+    subprocess.run(["iverilog", "-g2012", "-o", "tb.vvp", "tb.v", "array.v"], check=True)
+    subprocess.run(["vvp", "tb.vvp"], check=True, capture_output=True)
+    ports = ["--input", "tb.load_valid,tb.load_ready", "--input", "tb.stream_valid,tb.stream_ready",
+             "--output", "tb.out_valid", "--clock-signal", "tb.clk"]  # fmt: skip
+    capsys.readouterr()
+    words = ["validate", "array", "gemm:9x10x11", "wave.vcd", *knobs, *ports, "--max-mape", "0", "--json", "-"]
+    assert cli.main(words) == 0
+    (layer,) = json.loads(capsys.readouterr().out)["layers"]
+    assert layer["measured_cycles"] == layer["predicted_cycles"] == 117

@@ -272,6 +272,10 @@ def test_the_page_is_the_same_for_the_same_data(net: str) -> None:
     (["--match", "order", "--layers", "fc1"], "3 measurements and 1 layers cannot be matched by order"),
     (["--count", "half"], "--count: unknown way to count 'half'"),
     (["--match", "none.yaml"], "none.yaml: no such file"),
+    (["--max-mape", "nan"], "--max-mape: must be 0 or more, not nan"),
+    (["--max-mape", "-1"], "--max-mape: must be 0 or more, not -1"),
+    (["--held-out", "1.5"], "--held-out: must be from 0 to 0.9, not 1.5"),
+    (["--seed", "-1"], "--seed: must be 0 or more, not -1"),
 ])  # fmt: skip
 def test_mistakes_are_told(
     words: list[str], message: str, net: str, board: Any, capsys: pytest.CaptureFixture[str]

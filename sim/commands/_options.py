@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from math import inf, isfinite
 from typing import Any
 
 from sim.errors import ConfigError, Problem
@@ -42,3 +43,10 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
     if problems:
         raise ConfigError(*problems)
     return found
+
+
+def within(name: str, value: float | None, low: float, high: float = inf) -> None:
+    """Raise ConfigError where the number of an option lies outside `low` to `high`, or is none; None is left out."""
+    if value is not None and not low <= value <= high:
+        span = f"from {low:g} to {high:g}" if isfinite(high) else f"{low:g} or more"
+        raise ConfigError(Problem(f"must be {span}, not {value:g}", name))

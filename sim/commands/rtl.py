@@ -13,7 +13,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from sim import extras
-from sim.commands._options import add_set, overrides, width
+from sim.commands._options import add_set, overrides, width, within
 from sim.commands._progress import Bar
 from sim.textfile import write
 
@@ -42,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Check the layers and put the outcome where the options say; return 1 where a product is wrong."""
+    within("--seed", options.seed, 0)
     settings = overrides(options.settings)
     if options.verilog:
         write(options.verilog, check.verilog(options.arch, options.workload, settings))

@@ -12,13 +12,16 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 
 from sim import extras
-from sim.commands._options import add_set, overrides, width
+from sim.commands._options import add_set, overrides, width, within
 from sim.commands._progress import Bar
 from sim.textfile import write
 from sim.validate.compare import COUNTS, Validation, validate
 from sim.validate.measured import FORMATS, Choices, read
 from sim.validate.page import page
 from sim.validate.text import tell
+
+MOST_HELD_OUT = 0.9
+"""Share of the layers that a fit may leave aside at most: it needs some to fit."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -56,6 +59,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Compare and put the outcome where the options say; return 1 where --max-mape is exceeded."""
+    within("--max-mape", options.max_mape, 0)
+    within("--held-out", options.held_out, 0, MOST_HELD_OUT)
+    within("--seed", options.seed, 0)
     choices = Choices(options.statistic, _ports(options.input), _ports(options.output), options.clock_signal)
     measurements = read(options.measured, choices, options.format)
     settings, fitting = overrides(options.settings), None
