@@ -160,6 +160,8 @@ class Channel(Maintained):
 
     def _pick_active(self, now: int, before: int) -> Pick:
         """Return when the first active request can be served, which, and its slot, if before clock `before`."""
+        if not self.banks.active:
+            return before, None, -1
         banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
         best, found, where = before, None, -1
         for request in banks.active:

@@ -81,6 +81,8 @@ class HalfClockChannel(DualBusChannel):
 
     def _pick_active(self, now: int, before: int) -> Pick:
         """Return the next access of an active request before clock `before`, on a rising edge."""
+        if not self.banks.active:
+            return before, None, -1
         banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
         best, found, where = before, None, -1
         for request in banks.active:
@@ -94,12 +96,16 @@ class HalfClockChannel(DualBusChannel):
         return best, found, where
 
     def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
+        if not slots:
+            return pick
         ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]
         closes_from, closes = self.banks.precharge_slot, self._slot_commands[3]
         for slot, request in slots.items():
             if floor[slot] > best:
                 continue
             clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            if clock > best:
+                continue
             if clock < now:
                 clock = now
             if not clock & 1 and (slot < closes_from or self._pairs(closes, slot - closes_from, clock)):
