@@ -54,14 +54,23 @@ def _title(objective: Objective) -> str:
 
 
 def front(report: Report) -> Any:
-    """Return the figure of all points over the first two objectives, the front among them as a line."""
+    """Return the figure of all points over the first two objectives: the front as a line, or by its third objective.
+
+    With three objectives a design on the front may lie behind another in two of them: its colour says why.
+    """
     figure, axes = _axes(7, 5)
     x, y = report.objectives[:2]
     values = [(row.figures[x.figure], row.figures[y.figure]) for row in report.done if row.figures]
-    best = sorted((row.figures[x.figure], row.figures[y.figure]) for row in report.front() if row.figures)
+    best = [row.figures for row in report.front() if row.figures]
     axes.scatter(*zip(*values, strict=True), s=14, color=_GREY, label=f"{len(values):,} designs")
-    joined = "-" if len(report.objectives) == 2 else ""
-    axes.plot(*zip(*best, strict=True), f"{joined}o", color=_RED, markersize=5, label=f"front, {len(best):,}")
+    places, label = sorted((figures[x.figure], figures[y.figure]) for figures in best), f"front, {len(best):,}"
+    if len(report.objectives) == 2:
+        axes.plot(*zip(*places, strict=True), "-o", color=_RED, markersize=5, label=label)
+    else:
+        third = report.objectives[2]
+        across, up, costs = zip(*((f[x.figure], f[y.figure], f[third.figure]) for f in best), strict=True)
+        dots = axes.scatter(across, up, c=costs, cmap="plasma", s=34, edgecolors="black", linewidths=0.6, label=label)
+        figure.colorbar(dots, label=_title(third))
     axes.set(xlabel=_title(x), ylabel=_title(y), xscale="log", yscale="log", title=report.sweep.name)
     axes.legend(frameon=False)
     axes.grid(alpha=0.25, which="both")
@@ -106,7 +115,8 @@ def _ticks(axes: Any, place: int, report: Report, key: str) -> None:
     distinct = _distinct([row.settings[key] for row in report.done])
     for i in sorted({round(s * (len(distinct) - 1)) for s in np.linspace(0, 1, min(len(distinct), 8))}):
         height = i / max(1, len(distinct) - 1)
-        axes.text(place + 0.03, height, distinct[i], fontsize=7, va="center")
+        box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
+        axes.text(place + 0.03, height, distinct[i], fontsize=7, va="center", bbox=box)
 
 
 def sensitivity(report: Report) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,9 @@ BOUNDED = ("cycles", "seconds", "energy_pj", "edp", "area_mm2")
 
 PRUNED = 4
 """Points that a worker gets at once where points are skipped: what one of them shows cannot spare the others."""
+
+WEIGHTS = 8
+"""Parts in which a weighting of objectives is divided among them."""
 
 BLOCK = 8192
 """Points bounded at once: few enough for their numbers to stay in the processor's cache."""
@@ -77,8 +81,17 @@ class Pruning:
         return found
 
     def order(self) -> NDArray[np.int64]:
-        """Return all points, those with the least product of bounds first: they beat most others."""
-        return np.asarray(np.argsort(np.log(np.maximum(self.least, 1e-30)).sum(axis=1), kind="stable"))
+        """Return all points, the most promising first, whatever the weights of the objectives: they beat most others.
+
+        Each weighting ranks the points by the weighted product of their bounds; a point counts by its best rank.
+        """
+        logs, best = np.log(np.maximum(self.least, 1e-30)), np.full(len(self.least), len(self.least))
+        for weights in product(range(WEIGHTS + 1), repeat=logs.shape[1]):
+            if sum(weights) == WEIGHTS:
+                rank = np.empty(len(logs), dtype=np.int64)
+                rank[np.argsort(logs @ np.array(weights), kind="stable")] = np.arange(len(logs))
+                best = np.minimum(best, rank)
+        return np.asarray(np.lexsort([logs.sum(axis=1), best]))
 
     def skips(self, point: int) -> bool:
         """Return whether a point can be skipped by what was simulated so far, and remember it."""

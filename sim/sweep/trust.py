@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import library
 from sim.errors import ConfigError, Problem
 from sim.graph import Graph
 from sim.kernel import Contraction
+from sim.report.table import Column, table
 from sim.simulate import open_both, simulate
 
 _BETA_GAMMA = {1: (0.02, 0.99)}
@@ -33,11 +35,19 @@ class Trust:
     cycles: tuple[int, ...]
     energy_pj: tuple[float, ...]
 
+    def table(self, width: int = 100) -> str:
+        """Return both correlations of each count as text, the most telling of cycles first."""
+        order = sorted(self.with_cycles, key=lambda name: -abs(self.with_cycles[name]))
+        lines = [[name, f"{self.with_cycles[name]:+.2f}", f"{self.with_energy[name]:+.2f}"] for name in order]
+        columns = [Column(f"over {len(self.networks)} networks", right=False), Column("cycles"), Column("energy")]
+        return table(columns, lines, width)
+
 
 def correlate(
-    arch: str, workloads: Sequence[str], overrides: Mapping[str, Any] | None = None, weight_share: float = 0.8
-) -> Trust:
-    """Return how well counts rank the networks that `arch` simulates.
+    arch: str, workloads: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None,
+    weight_share: float = 0.8,
+) -> Trust:  # fmt: skip
+    """Return how well counts rank the networks that `arch` simulates: `workloads`, or all of the library.
 
     Counts: MACs, activations (elements of all outputs), arithmetic intensity (MACs an element of weights and
     activations, each once), the same with weights counted `weight_share` and activations 1 - `weight_share` (Jha
@@ -45,6 +55,7 @@ def correlate(
     arXiv:2008.02565, weigh data types unequally; the share is the caller's), α-FLOPs. More intensity should cost
     less, so that its correlation is expected to be negative. Raises ConfigError for fewer than 3 networks.
     """
+    workloads = sorted(library.names("workload")) if workloads is None else workloads
     if len(workloads) < 3:
         raise ConfigError(Problem(f"a rank correlation needs at least 3 workloads, not {len(workloads)}"))
     counters = _counters(weight_share)
