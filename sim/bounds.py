@@ -13,7 +13,7 @@ An oracle beside the engine, never used by it. What is in the formulas:
   each fold that needs them, passes the ports of the buffers at their bandwidth.
 - A network: arrays, lanes, channel and ports each do one thing at a time, so the work of each adds up; and a
   layer that reads another's output starts when that is complete, so the longest path adds up, left out what may
-  come before: weights on their way on chip, and those of the first fold on their way into the PEs.
+  come before: as many weights as their buffer holds, and what stays in the PEs in the first fold.
 
 Bounds are in cycles of the chip's clock and in pJ, without what a bound would have to guess (latencies,
 bursts, waiting): those only add.
@@ -252,10 +252,11 @@ def _product(task: Task, kernel: Contraction, lowered: Lowered, arch: Arch, desi
         return _Part(Work(zero, zero, zero), zero, zero, 0, {}, {})
     work, late = _array(kernel, chip, array, designs)
     moved, early = _moved(task, kernel, lowered, chip, designs)
-    ahead: Passed = {}
-    if DATAFLOWS[array.dataflow].stationary == "weight":
-        fold = np.minimum(designs.rows * designs.cols * array.count * chip.bits("weight") / 8, late["weight", "read"])
-        ahead["weight", "read"], late["weight", "read"] = fold, late["weight", "read"] - fold
+    size, ahead = {o: chip.bits(o) / 8 for o in ("weight", "input")}, Passed()
+    resting = DATAFLOWS[array.dataflow].stationary, "read"
+    if resting in late and resting[0] != "output":
+        fold = np.minimum(designs.rows * designs.cols * array.count * size[resting[0]], late[resting])
+        ahead[resting], late[resting] = fold, late[resting] - fold
     if chip.bounded:
         for way, amount in _transfers(task, kernel, lowered, chip).items():
             into = ahead if way[0] == "weight" else late
@@ -294,8 +295,8 @@ def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -
         all_folds = packs * folds[flow.row] * folds[flow.col]
         trials.append(_fold_cycles(array, share[flow.stream], all_folds, designs, *waits))
     whole, core = (np.minimum.reduce(column) for column in zip(*trials, strict=True))
-    # The first fold's weights may be in the PEs before the inputs are there.
-    ahead = np.maximum(designs.rows, first) + array.sram_read_latency if flow.stationary == "weight" else zero
+    # What stays in the PEs in the first fold may be there before what streams.
+    ahead = np.maximum(designs.rows, first) + array.sram_read_latency if flow.stationary != "output" else zero
     return Work(whole, core, np.minimum(ahead, whole - core)), passed
 
 
@@ -380,7 +381,7 @@ def _moved(
     outputs = kernel.output_elements * sums / groups
     stored = 0.0 if task.writes in lowered.kept else kernel.output_elements * chip.bits("output") / 8
     more = reloaded(weight, inputs, outputs, designs.room)
-    early = np.minimum(groups * (weight + more), designs.room["weight"]) if kernel.right_is == "weight" else zero
+    early = np.minimum(groups * (weight + more), designs.room["weight"])  # a right operand may be ready long before
     return zero + groups * (weight + inputs) + stored + groups * more, zero + early
 
 

@@ -58,6 +58,9 @@ def settings(draw: Any) -> dict[str, Any]:
         "array.pe_pipeline": draw(st.integers(1, 3)), "array.convention": draw(st.sampled_from(("rtl", "scalesim"))),
         "inputs.capacity": draw(size), "weights.capacity": draw(size), "outputs.capacity": draw(size),
         "memory.bandwidth": draw(st.sampled_from(("50 MB/s", "400 MB/s", "10 GB/s"))),
+        **{f"{name}.bandwidth": draw(st.sampled_from(("2 B/cycle", "8 B/cycle", "64 B/cycle")))
+           for name in ("inputs", "weights", "outputs")},
+        "weights.ports": draw(st.integers(1, 2)), "outputs.ports": draw(st.integers(1, 2)),
     }  # fmt: skip
 
 
