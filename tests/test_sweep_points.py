@@ -13,7 +13,7 @@ from sim.area import area_of, chip_area
 from sim.errors import ConfigError
 from sim.sweep import Sweep
 from sim.sweep.axes import number, quantity, values_of
-from sim.sweep.batches import alike, alike_together, batches
+from sim.sweep.batches import alike, alike_together, batches, even
 from sim.sweep.formula import formula
 from tests.laws import law
 
@@ -257,3 +257,10 @@ def test_points_that_differ_in_capacities_alone_are_neighbours() -> None:
     assert alike(space).tolist() == [0, 0, 1, 1] * 2
     order = alike_together(space)
     assert alike(space)[order].tolist() == [0] * 4 + [1] * 4
+
+
+def test_batches_are_small_enough_for_workers_to_end_together() -> None:
+    assert even(np.repeat(np.arange(100), 27), 2) == 168
+    assert even(np.repeat(np.arange(8), 6), 2) == 6
+    assert even(np.zeros(48, dtype=np.int64), 2) == 3
+    assert even(np.arange(3), 2) == 1

@@ -36,6 +36,13 @@ def _is_size(column: Column) -> bool:
     return bool(column.target.path) and str(column.target.path[-1]) in ("capacity", "keep")
 
 
+def even(alike: NDArray[np.int64], workers: int) -> int:
+    """Return the points of a batch at most, for workers to end together; alike ones whole where kinds are many."""
+    kinds = len(np.unique(alike))
+    whole = -(-len(alike) // kinds) if kinds >= 4 * workers else 1
+    return max(1, whole, len(alike) // (8 * workers))
+
+
 def batches(order: Iterable[int], alike: NDArray[np.int64], most: Callable[[], int]) -> Iterator[list[int]]:
     """Yield the points in batches of at most `most()`: alike ones in one batch where it can hold them all."""
     batch: list[int] = []

@@ -15,7 +15,7 @@ from typing import Any
 from sim.arch import build, read_arch
 from sim.errors import ConfigError, Problem
 from sim.sweep.areas import Vector, areas
-from sim.sweep.batches import BATCH, SECONDS, alike, alike_together, batches
+from sim.sweep.batches import BATCH, SECONDS, alike, alike_together, batches, even
 from sim.sweep.conditions import Terms, complete, names_at
 from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
@@ -236,7 +236,7 @@ class Course:
         lacking = {point for points in self.wanting.values() for point in points}
         order = self.pruning.order() if self.pruning else alike_together(space)
         left = [int(point) for point in order if int(point) in lacking]
-        few, sent = max(1, len(left) // (8 * self.there.count)), set[str]()
+        few, sent = even(alike(space)[left], self.there.count), set[str]()
 
         def most() -> int:
             pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else SECONDS / 8
