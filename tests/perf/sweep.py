@@ -11,6 +11,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from time import monotonic, process_time, sleep
 from typing import Any
 
@@ -93,7 +94,7 @@ def overhead() -> None:
 
 def cores() -> None:
     """Print how much faster two processes are: on simulations that only wait, and by the CPU time of true ones."""
-    chip_result = []
+    chip_result = list[Any]()
 
     def waits(*args: Any, **kwargs: Any) -> Any:
         if not chip_result:
@@ -101,7 +102,7 @@ def cores() -> None:
         sleep(SLEEP)
         return chip_result[0]
 
-    one, two = (_with(waits, lambda jobs=jobs: _wall(jobs)) for jobs in (1, 2))
+    one, two = (_with(waits, partial(_wall, jobs)) for jobs in (1, 2))
     print(f"synthetic simulations of {SLEEP} s: two processes are {one / two:.2f} times one")
     before = _cpu(1)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
