@@ -292,8 +292,9 @@ def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -
         if split is None:
             passed = _accesses(kernel, chip, size, folds)
         waits = _waits(passed, chip, flow.stationary, first) if split is None else (zero, zero)
-        all_folds = packs * folds[flow.row] * folds[flow.col]
-        trials.append(_fold_cycles(array, share[flow.stream], all_folds, designs, *waits))
+        least = packs * folds[flow.row] * folds[flow.col]
+        more = np.maximum(least, _cut(kernel, chip, size, folds, designs)) if split is None else least
+        trials.append(_fold_cycles(array, share[flow.stream], least, more, designs, *waits))
     whole, core = (np.minimum.reduce(column) for column in zip(*trials, strict=True))
     # What stays in the PEs in the first fold may be there before what streams.
     ahead = np.maximum(designs.rows, first) + array.sram_read_latency if flow.stationary != "output" else zero
@@ -330,40 +331,54 @@ def _first_load(stationary: str, kernel: Contraction, chip: Arch, designs: Desig
     return _ports({(stationary, "read"): fold}, chip, zero)
 
 
+def _cut(
+    kernel: Contraction, chip: Arch, size: dict[Dim, int], folds: dict[Dim, Vector], designs: Designs
+) -> Vector:
+    """Return the folds that tiles make at least, as sums and weights of each have to fit their buffers.
+
+    An operand that does not fit as a whole comes in tiles, as many of them beside each other as its buffer has slots;
+    each takes all folds along the dimension that it does not have.
+    """
+    found = np.zeros(len(designs.rows))
+    for operand in ("output", "weight") if chip.bounded and kernel.groups == 1 and kernel.right_is == "weight" else ():
+        across = [d for d in size if d not in RELEVANT[operand]]
+        width = chip.bits("partial_sum" if operand == "output" else operand) / 8
+        share = size[RELEVANT[operand][0]] * size[RELEVANT[operand][1]] * width / designs.room[operand]
+        slots = chip.buffers[chip.buffer_of(operand)].slots
+        tiles = np.where(share > 1, np.ceil(share * slots - 1e-9), 1.0)
+        found = np.maximum(found, np.prod([tiles, *(folds[d] for d in across if d in folds)], axis=0))
+    return found
+
+
 def _fold_cycles(
-    array: Systolic, stream: int, folds: Vector, designs: Designs, streamed: Vector, loaded: Vector
+    array: Systolic, stream: int, least: Vector, folds: Vector, designs: Designs, streamed: Vector, loaded: Vector
 ) -> tuple[Vector, Vector]:
     """Return the cycles of `folds` folds in a row, and those of them that no other layer's can overlap.
 
     By the formulas measured on RTL, knobs and conventions included. With R rows, C columns and S streamed operands:
     weight stationary 2R + C + S a fold, with two weight buffers max(S, 2R + C) (wave) or S + R + C (global); output
     stationary S + 2R + C, overlapped S + R + C - 1. They hold for one register at each end; SCALE-Sim's conventions
-    take 2 less, less the drain in output stationary. A port that needs `streamed` cycles for all streams, or `loaded`
-    for all loads but the first, stretches these.
+    take 2 less, less the drain in output stationary. All of `stream` passes `least` times, in one fold or in parts in
+    several. A port that needs `streamed` cycles for all streams, or `loaded` for all loads but the first, adds to it.
     """
     rows, cols = designs.rows, designs.cols
     knobs = array.sram_read_latency + array.pe_pipeline - 2
-    out, slower = array.output_register - 1, np.maximum(0.0, streamed - folds * stream)
-    core = (folds - 1) * stream
+    out, passing = array.output_register - 1, np.maximum(least * stream, streamed)
+    beside = rows + cols + knobs + out
     if array.convention == "scalesim":
-        each = stream + rows + cols - 2 + (0 if array.dataflow == "os" else rows)
-        return folds * each + slower, core
+        each = rows + cols - 2 + (0 if array.dataflow == "os" else rows)
+        return passing + folds * each, passing + (folds - 1) * each
     if array.dataflow == "os":
-        copied = stream + rows + cols - 1 + knobs
-        each = copied if array.drain == "overlap" else copied + 1 + rows + out
-        inner = (folds - 1) * each + slower
-        return inner + copied + 1 + rows + out, inner + np.minimum(each, stream)
-    tail = stream + rows + cols + knobs + out
+        copied, drain = rows + cols - 1 + knobs, 1 + rows + out
+        each = copied if array.drain == "overlap" else copied + drain
+        return passing + (folds - 1) * each + copied + drain, passing + (folds - 1) * each
     if array.weight_buffers == 1:
-        inner = (folds - 1) * (rows + tail) + slower
-        return inner + rows + tail, inner + np.minimum(tail, stream)
+        return passing + folds * (rows + beside), passing + (folds - 1) * (rows + beside)
     if array.swap == "global":
-        inner = (folds - 1) * tail + slower
-        return inner + rows + tail, inner + np.minimum(tail, stream)
-    shifting = np.maximum((folds - 1) * rows, loaded)
-    turns = (folds - 1) * (rows + cols + array.sram_read_latency - 1) + shifting
-    inner = np.maximum(core + slower, turns)
-    return rows + inner + tail, inner + np.minimum(rows + tail, stream)
+        return passing + rows + folds * beside, passing + (folds - 1) * beside
+    turns = (folds - 1) * (rows + cols + array.sram_read_latency - 1) + np.maximum((folds - 1) * rows, loaded)
+    core = np.maximum(passing, turns + np.where(folds > least, 1, stream))
+    return rows + core + beside, core
 
 
 def _moved(
