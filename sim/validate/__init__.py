@@ -2,5 +2,5 @@
 
 Reading order: `measured` (what was measured), `formats/` (one file a format), `handshake` (cycles out of traces),
 `matching` (which measurement is which layer), `compare` (the errors and their statistics), `fit` (parameters of
-the chip from measurements), `text` and `page` (for reading).
+the chip from measurements: `parameters`, `objective`, `search`, `certainty`), `text` and `page` (for reading).
 """

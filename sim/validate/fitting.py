@@ -8,8 +8,9 @@ from typing import Any
 
 from sim.report.table import Column, table, wrap
 from sim.validate.compare import compare, predict
-from sim.validate.fit import Fit, Progress, fit
+from sim.validate.fit import Fit, fit
 from sim.validate.measured import Measurements
+from sim.validate.objective import Progress
 from sim.validate.parameters import Parameter, parameters
 
 COLUMNS = (
