@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 import sim
-from sim import animation, dram, plot
+from sim import animation, dram, plot, sweep
 
 DPI, COLOURS = 75, 48
 """Small files: a sample is looked at beside a text."""
@@ -40,6 +40,17 @@ def commands() -> Any:
         path = Path(folder) / "commands.csv"
         dram.run("ddr4_3200aa", pattern="rndR", requests=400, commands=path)
         return plot.commands(path, 0, 500)
+
+
+def front() -> Any:
+    """Return the front of a small sweep."""
+    study = {
+        "name": "corner", "arch": "tiny_4x4", "workloads": "gemm:64x32x32", "objectives": ["cycles", "area"],
+        "axes": {"array.rows": [2, 4, 8, 16], "array.dataflow": ["ws", "os"], "weights.capacity": ["1 KiB", "4 KiB"]},
+        "set": {"array.cols": "= array.rows"},
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        return plot.pareto(sweep.run_sweep(study, out=Path(folder) / "corner.sweep", jobs=1))
 
 
 def samples() -> list[Sample]:
@@ -71,6 +82,8 @@ def samples() -> list[Sample]:
                lambda: film.plot(13)),
         Sample("array_rs", 'animation.animate("array", "conv:2,5,5,2,3,3", {"rows": 3, "cols": 3, "dataflow": "rs"})'
                ".plot(40)", "A cycle of a row-stationary PE set.", lambda: rows.plot(40)),
+        Sample("pareto", "plot.pareto(sim.sweep.run_sweep(study))",
+               "Designs of a sweep, and those that no other beats.", front),
         Sample("fifos", 'plot.fifos(sim.run("finn_zcu104", "mobilenet_v2"))',
                "What the FIFOs of a pipeline held, and whose producer waited.",
                lambda: plot.fifos(sim.run("finn_zcu104", "mobilenet_v2"))),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import sim
-from sim import dram, plot
+from sim import dram, plot, sweep
 from sim.errors import ConfigError
 
-OF_A_RESULT = sorted(set(plot.__all__) - {"array", "bandwidth", "banks", "commands", "fifos"})
+OF_A_RESULT = sorted(set(plot.__all__) - {"array", "bandwidth", "banks", "commands", "fifos", "pareto"})
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,21 @@ def test_a_map_of_banks_has_every_row_that_is_taken():
     bars = [patch for patch in axis.patches if patch.get_width()]
     assert sum(patch.get_width() for patch in bars) == 10878  # rows that `tiletick show gddr6_aim gpt2` tells
     assert all(0 < patch.get_height() <= 100 for patch in bars)
+
+
+SWEEP = {
+    "name": "tiny", "arch": "tiny_4x4", "workloads": "gemm:16x16x16",
+    "axes": {"array.rows": [2, 4, 8], "array.dataflow": ["ws", "os"]}, "objectives": ["cycles", "area"],
+}  # fmt: skip
+
+
+def test_the_front_is_that_of_the_sweep_and_all_designs_are_drawn(tmp_path):
+    report = sweep.run_sweep(SWEEP, out=tmp_path / "tiny.sweep", jobs=1)
+    axis = plot.pareto(report).axes[0]
+    assert len(axis.collections[0].get_offsets()) == 6
+    (line,) = axis.lines
+    best = {(row.figures["cycles"], row.figures["area_mm2"]) for row in report.front()}
+    assert {(float(a), float(b)) for a, b in line.get_xydata()} == {(float(a), float(b)) for a, b in best}
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("cycles", "area, mm²")
+    with pytest.raises(ConfigError, match=r"^tiny: has one objective; a front needs designs and two objectives$"):
+        plot.pareto(replace(report, objectives=report.objectives[:1]))

@@ -7,10 +7,11 @@ from sim.plot.commands import commands
 from sim.plot.fifos import fifos
 from sim.plot.gantt import gantt
 from sim.plot.layers import cycles, efficiency, energy, traffic, waterline
+from sim.plot.pareto import pareto
 from sim.plot.roofline import roofline
 from sim.plot.time import heatmap, occupancy, power
 
 __all__ = [
     "array", "bandwidth", "banks", "commands", "cycles", "efficiency", "energy", "fifos", "gantt", "heatmap",
-    "occupancy", "power", "roofline", "traffic", "waterline",
+    "occupancy", "pareto", "power", "roofline", "traffic", "waterline",
 ]  # fmt: skip
