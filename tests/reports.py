@@ -24,11 +24,19 @@ def run(*words: str) -> str:
 
 
 def whole(name: str, *words: str) -> Callable[[], None]:
-    """Return a maker that writes what a script prints as the report `name`; nothing where it writes itself."""
+    """Return a maker that writes what a script prints as the report `name`."""
 
     def make() -> None:
-        if text := run(*words):
-            (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
+        (FOLDER / f"{name}.md").write_text(run(*words), encoding="utf-8")
+
+    return make
+
+
+def itself(*words: str) -> Callable[[], None]:
+    """Return a maker that runs a script which writes its report, whatever it prints."""
+
+    def make() -> None:
+        sys.stderr.write(run(*words))
 
     return make
 
@@ -66,11 +74,11 @@ def blocks(text: str) -> Iterator[list[str]]:
 
 MAKERS: dict[str, Callable[[], None]] = {
     "dram": parts("dram", "tests/perf/dram.py"),
-    "eyeriss": whole("eyeriss", "tests/perf/eyeriss.py"),
+    "eyeriss": itself("tests/perf/eyeriss.py"),
     "pictures": lambda: draw(FOLDER),
     "pim": whole("pim", "tests/perf/pim.py"),
     "streaming": parts("streaming", "tests/perf/streaming.py"),
-    "validation": whole("validation", "-m", "tests.validation"),
+    "validation": itself("-m", "tests.validation"),
 }
 MEASURED = {
     "speed": "it is measured on a machine at rest, beside a peer; reports/speed.md says how",
