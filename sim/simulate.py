@@ -73,9 +73,6 @@ def simulate(
     if strict and missing:
         raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
     family = family_of(chip)
-    if family is not None and record and chip.fabric is None and len(chip.families) == 1:
-        message = f"no timeline is recorded on '{chip.name}': its result has the time of every unit instead"
-        raise ConfigError(Problem(message))
     if family is not None:
         found = family(Request(chip, graph, lowered, missing, dict(provenance), progress, record))
         return replace(found, notes=tuple(remarks))

@@ -63,6 +63,22 @@ def holds(one: Result) -> None:
     contract.test_energy_adds_up(Case)
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_timeline_has_the_causes_of_the_units(chip: str) -> None:
+    for network, settings in (("gpt2", DECODE), ("gemv:300x3000", {})):
+        one = run(chip, network, settings, record=True)
+        assert one.timeline is not None
+        assert one == run(chip, network, settings)
+        for name, ledger in one.timeline.ledgers.items():
+            assert ledger.by_cause() == one.units[name]["cycles"]
+            assert ledger.slices
+            edges = [0, *(end for _, end, _, _ in ledger.slices)]
+            assert [start for start, *_ in ledger.slices] == edges[:-1]
+            assert edges[-1] == one.cycles
+        assert len(one.timeline.spans) == len(one.layers)
+        assert max(one.timeline.kept["sram"]) == one.buffers["sram"]["peak_bytes"]
+
+
 def test_results_add_up(found: Result) -> None:
     holds(found)
     contract.checked(json.loads(found.to_json()), contract.CONTRACT, "result")

@@ -125,8 +125,6 @@ def test_many_bad_lines_are_cut_short(capsys: Capture) -> None:
     (["gemv:1000000x1024"], "matrix of 'gemv' does not fit in the banks of gddr6_aim (1 channels): needs 2048000000 "
      "bytes, 536870912 are available; 46116 rows of every bank too many; --set channels=4 would do"),
     (["gemv:16x16", "--layers", "fc"], "--layers: unknown layer 'fc'; choose from: gemv"),
-    (["gemv:16x16", "--trace", "t.json"],
-     "no timeline is recorded on 'gddr6_aim': its result has the time of every unit instead"),
 ])  # fmt: skip
 def test_mistakes_of_runs_are_told(words: list[str], message: str, capsys: Capture) -> None:
     assert refuses(capsys, "run", "gddr6_aim", *words) == message + "\n"

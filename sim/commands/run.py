@@ -62,7 +62,8 @@ def execute(options: Namespace) -> int:
     chip = None
     if options.report is not None:
         chip = open_both(options.arch, options.workload, overrides(options.settings))[0]
-    record = options.trace is not None or (chip is not None and family_of(chip) is None)
+    cheap = chip is not None and (family_of(chip) is None or chip.families == {"pim"})
+    record = options.trace is not None or cheap
     with Bar() as bar:
         result = run(
             options.arch, options.workload, overrides(options.settings), layers=options.layers,

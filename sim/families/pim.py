@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sim.family import FAMILIES, Request
 from sim.inmemory.account import Account
 from sim.inmemory.jobs import Jobs
 from sim.inmemory.placement import check
 from sim.inmemory.schedule import Schedule
+from sim.inmemory.tracks import timeline
 from sim.result import Result
 
 
@@ -23,4 +26,5 @@ def run_in_memory(request: Request) -> Result:
     if request.progress:
         request.progress(0, 1, graph.name)
     schedule = Schedule(chip, device, request.lowered.tasks, maker)
-    return Account(request, device, schedule, schedule.run(jobs)).result()
+    account = Account(request, device, schedule, schedule.run(jobs))
+    return replace(account.result(), timeline=timeline(account) if request.record else None)

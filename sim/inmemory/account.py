@@ -14,7 +14,7 @@ from sim.energy import Cost
 from sim.family import Request
 from sim.inmemory.baseline import baseline
 from sim.inmemory.jobs import WEIGHTS, Program
-from sim.inmemory.schedule import CLOSE, REFRESH, WAIT, Done, Schedule
+from sim.inmemory.schedule import CLOSE, REFRESH, WAIT, WORK, Done, Schedule
 from sim.pim import energy as energy_of_commands
 from sim.pim.channel import CAUSES as SPENT
 from sim.pim.device import Device
@@ -30,7 +30,7 @@ BUFFER, REGISTERS = energy_of_commands.BUFFER, "registers"
 WORDS = {
     "multiply": "compute", "row_switch": "wait_weight", "write_buffer": "wait_input", "write_registers": "fill",
     "read_registers": "drain", "mode_switch": "wait_port", "refresh": "wait_weight", "end": "drain",
-    "read": "wait_weight", "write": "wait_output_space", WAIT: "wait_dependency",
+    "read": "wait_weight", "write": "wait_output_space", WAIT: "wait_dependency", WORK: "compute",
 }  # fmt: skip
 """What the clocks of a channel go to, in the words of the accounting."""
 
@@ -71,7 +71,7 @@ class Account:
             seconds=seconds, macs=macs, utilization=macs / (self.peak * self.cycles) if self.cycles else 0.0,
             mapping_efficiency=macs / slots if slots else 0.0, units=self._units(), traffic_bytes=_sum(layers),
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
-            buffers=self._buffers(), dram={self.banks: self._rows()}, layers=layers, not_modelled=self._missing(),
+            buffers=self.buffers(), dram={self.banks: self._rows()}, layers=layers, not_modelled=self._missing(),
             provenance={"version": __version__, **self.request.provenance}, convention="pim",
             pim=self._summary(spent.total_pj, seconds),
         )  # fmt: skip
@@ -219,9 +219,10 @@ class Account:
         watts = self.table.sram(buffer.capacity, buffer.port_width * 8).leakage_watts
         return {} if watts is None else {self.sram: watts}
 
-    def _buffers(self) -> dict[str, dict[str, int]]:
+    def buffers(self) -> dict[str, dict[str, int]]:
+        """Return what banks, global buffers and SRAM hold at their fullest, and could."""
         row = self.device.row_bytes * self.device.units * self.device.spec.channels
-        widest = max((self._widest(done) for done in self.done), default=0)
+        widest = max((self.widest(done) for done in self.done), default=0)
         found = {
             self.banks: {"capacity_bytes": self.device.capacity,
                          "peak_bytes": sum(done.job.stored_rows for done in self.done) * row},
@@ -229,10 +230,11 @@ class Account:
         }  # fmt: skip
         if self.sram:
             found[self.sram] = {"capacity_bytes": self.chip.buffers[self.sram].capacity,
-                                "peak_bytes": self.schedule.fullest}  # fmt: skip
+                                "peak_bytes": max(self.schedule.live.values(), default=0)}  # fmt: skip
         return found
 
-    def _widest(self, done: Done) -> int:
+    def widest(self, done: Done) -> int:
+        """Return the most bytes of a global buffer that a job writes."""
         return min(done.job.widest * self.device.spec.burst, self.device.spec.buffer)
 
     def _rows(self) -> dict[str, Any]:

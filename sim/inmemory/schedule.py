@@ -9,7 +9,7 @@ ends a share of its work after the last; so do the banks with the heads of atten
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -18,8 +18,8 @@ from sim.inmemory.jobs import Job, Jobs, Program, kind_cycles, lane_cycles
 from sim.layers import KeptRoom, Task
 from sim.pim.device import Device
 
-WAIT, CLOSE, REFRESH = "wait", "row_switch", "refresh"
-"""What clocks of the banks between two programs go to."""
+WAIT, CLOSE, REFRESH, WORK = "wait", "row_switch", "refresh", "work"
+"""What clocks of the banks between two programs go to, and those of the companion."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,38 @@ class Ready:
     parts: int = 1
 
 
+Turn = tuple[Mapping[str, int], int]
+"""Clocks of a unit by what they go to, and in how many parts, all alike, these come one after the other."""
+
+
 @dataclass
 class Done:
     """What became of a job: its programs, clocks of the banks by cause, and the companion's time for it."""
 
     job: Job
     ran: list[Program] = field(default_factory=list)
-    clocks: Counter[str] = field(default_factory=Counter)
     commands: Counter[str] = field(default_factory=Counter)
     """Commands between programs."""
     spans: list[tuple[int, int]] = field(default_factory=list)
-    working: int = 0
-    """Cycles in which the companion works for it, on partial sums too."""
-    waiting: int = 0
-    """Cycles for which the companion waits before it has all that it needs."""
+    banks: list[Turn] = field(default_factory=list)
+    """What clocks of the banks go to, in order of time."""
+    lanes: list[Turn] = field(default_factory=list)
+    """The same of the companion."""
+
+    @property
+    def clocks(self) -> Counter[str]:
+        """What clocks of the banks go to, those before its programs included."""
+        return _summed(self.banks)
+
+    @property
+    def working(self) -> int:
+        """Cycles in which the companion works for it, on partial sums too."""
+        return _summed(self.lanes)[WORK]
+
+    @property
+    def waiting(self) -> int:
+        """Cycles for which the companion waits before it has all that it needs."""
+        return _summed(self.lanes)[WAIT]
 
     @property
     def start(self) -> int:
@@ -74,23 +92,21 @@ class Banks:
         cost = program.cost
         begin = self._begin(ready.first, done)
         end = max(begin + cost.cycles, ready.last + ceil(cost.cycles / max(ready.parts, cost.chunks)))
-        done.clocks[WAIT] += end - begin - cost.cycles
+        done.banks += [(cost.clocks, cost.chunks), ({WAIT: end - begin - cost.cycles}, 1)]
         self.free, self._closing, self._refreshed = end, cost.closing, self._refreshed + cost.refreshes
         done.ran.append(program)
-        done.clocks.update(cost.clocks)
         done.spans.append((begin, end))
         return begin, end
 
     def _begin(self, ready: int, done: Done) -> int:
         at = self.free + self._closing
-        done.clocks[CLOSE] += self._closing
+        done.banks.append(({CLOSE: self._closing}, 1))
         while self._interval and (self._refreshed + 1) * self._interval <= max(at, ready):
             due = max(at, (self._refreshed + 1) * self._interval)
-            done.clocks[WAIT] += due - at
-            done.clocks[REFRESH] += self._refresh
+            done.banks += [({WAIT: due - at}, 1), ({REFRESH: self._refresh}, 1)]
             done.commands[self.device.command("refresh")] += self.device.spec.channels
             at, self._refreshed = due + self._refresh, self._refreshed + 1
-        done.clocks[WAIT] += max(0, ready - at)
+        done.banks.append(({WAIT: max(0, ready - at)}, 1))
         return max(at, ready)
 
 
@@ -104,7 +120,7 @@ class Schedule:
         self._there = dict[str, Ready]()
         self._sizes = {task.writes: task.elements for task in tasks}
         self._read = {tensor for task in tasks for _, tensor in task.reads}
-        self._kept, self.fullest = _kept(tasks, chip)
+        self._kept, self.live = _kept(tasks, chip)
 
     def run(self, jobs: Iterable[Job]) -> list[Done]:
         """Return what became of each job."""
@@ -161,9 +177,9 @@ class Schedule:
         share = ceil(cycles / ready.parts)
         begin = max(self.free, ready.first)
         end = max(begin + cycles, ready.last + share, earliest)
-        done.working += cycles
-        done.waiting += end - self.free - cycles if cycles else 0
-        self.free = end if cycles else self.free
+        if cycles:
+            done.lanes += [({WAIT: end - self.free - cycles}, 1), ({WORK: cycles}, 1)]
+            self.free = end
         return Ready(min(end, begin + share), end, ready.parts)
 
     def _kept_or_spilled(self, job: Job, tensor: str, made: Ready, done: Done) -> Ready:
@@ -174,14 +190,24 @@ class Schedule:
         return Ready(end, end)
 
 
-def _kept(tasks: Sequence[Task], chip: Arch) -> tuple[frozenset[str], int]:
-    """Return the tensors that the SRAM holds from when they are made to when they are read last, and its fullest."""
+def _summed(turns: Iterable[Turn]) -> Counter[str]:
+    total = Counter[str]()
+    for clocks, _ in turns:
+        total.update(clocks)
+    return total
+
+
+def _kept(tasks: Sequence[Task], chip: Arch) -> tuple[frozenset[str], dict[str, int]]:
+    """Return the tensors that the SRAM holds from when they are made to when they are read last.
+
+    And the bytes in it when each tensor is made.
+    """
     sram = next(iter(chip.buffers.values()), None)
     if sram is None or not chip.bounded:
-        return frozenset(task.writes for task in tasks), 0
+        return frozenset(task.writes for task in tasks), {}
     place, kept = KeptRoom(tasks, chip), set[str]()
     for task in tasks:
         if place.fits(task, sram.capacity):
             place.keep(task)
             kept.add(task.writes)
-    return frozenset(kept), max(place.live)
+    return frozenset(kept), {task.writes: live for task, live in zip(tasks, place.live, strict=False)}
