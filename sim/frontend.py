@@ -172,7 +172,7 @@ class FrontEnd:
         """
         if self.buffers.short or not work or self.stage.plan.ahead:
             return 2 * LOOKAHEAD + self.stage.plan.ahead
-        return max(-(-(LOOKAHEAD + 2) // work), *self.slots.values(), 1)
+        return max(-(-(LOOKAHEAD + 2) // work), *self.slots.values(), LOOKAHEAD)
 
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)

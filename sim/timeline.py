@@ -105,7 +105,7 @@ class Timeline:
     dram: dict[str, dict[str, Any]] = field(default_factory=dict)
     occupancy: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Cycle and bytes of tiles from then on, by buffer, where the run recorded them."""
-    repeats: list[tuple[int, int, int]] = field(default_factory=list)
+    repeats: list[tuple[int, int, int]] = field(default_factory=list, compare=False)
     """Start, end and period of skipped iterations, in which everything is as in the period before."""
     kept: dict[str, list[int]] = field(default_factory=dict)
     """Bytes of activations that are kept for later layers, by buffer, layer by layer."""

@@ -17,14 +17,14 @@ def period_of(seen: Sequence[Iteration]) -> int | None:
 
 
 def _shift_between(earlier: Iteration, later: Iteration) -> int | None:
-    """Return by how much all times of two iterations differ; None where they differ by different amounts."""
+    """Return by how much all times of two iterations differ; None where these, or what was booked, differ otherwise."""
     if len(earlier.jobs) != len(later.jobs) or not later.jobs or earlier.skipped != later.skipped:
         return None
     shift = later.jobs[0].start + later.jobs[0].shift - earlier.jobs[0].start - earlier.jobs[0].shift
     for a, b in zip(earlier.jobs, later.jobs, strict=True):
         by = shift + a.shift - b.shift
         moved = (b.start - a.start, b.end - a.end, b.released.time - a.released.time)
-        if b.step is not a.step or moved != (by, by, by):
+        if b.step is not a.step or moved != (by, by, by) or a.booked != b.booked:
             return None
     return shift
 
