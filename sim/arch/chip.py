@@ -148,7 +148,9 @@ class Arch(Strict):
         if len(self.buffers) > 1:
             message = "a companion has one buffer, its SRAM; remove the others"
             raise Clash(message, *(("buffers", name) for name in reversed(self.buffers)))
-        clock = round(self.pim.open().clock_hertz)
+        return self._clock_of_banks(round(self.pim.open().clock_hertz))
+
+    def _clock_of_banks(self, clock: int) -> Arch:
         if clock != self.clock:
             told = f"{self.clock} Hz is not the clock of the banks, {clock} Hz; times count in theirs"
             raise Clash(told, ("clock",), ("units", self.unit_name(Pim), "device"))

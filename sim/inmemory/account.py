@@ -273,26 +273,36 @@ class Account:
 
     def _summary(self, picojoules: float, seconds: float) -> dict[str, Any]:
         """Return where the time of the banks goes by kind of program, the baseline, and figures by token."""
-        work, times = Counter[str](), Counter[str]()
+        found = {
+            **self._programs(), "companion": sum(done.working for done in self.done),
+            "padded_outputs": sum(done.job.padded for done in self.done), "baseline": self._baseline(),
+        }  # fmt: skip
+        tokens = _tokens(self.request.graph.params)
+        if tokens and seconds:
+            found |= {"tokens": tokens, "tokens_per_second": tokens / seconds,
+                      "energy_pj_per_token": picojoules / tokens}  # fmt: skip
+        return found
+
+    def _programs(self) -> dict[str, dict[str, int]]:
+        """Return the cycles of programs by what they are for, and those between them."""
+        work, within, all_of = Counter[str](), Counter[str](), Counter[str]()
         for done in self.done:
+            all_of.update(done.clocks)
             for program in done.ran:
                 work[program.what] += program.cost.cycles
-                times[program.what] += program.cost.commands.get(self.device.command("activate"), 0)
-        streamed = baseline([done.job for done in self.done], self.device)
-        between = sum((done.clocks for done in self.done), Counter[str]())
-        within = sum((Counter(p.cost.clocks) for done in self.done for p in done.ran), Counter[str]())
-        tokens = _tokens(self.request.graph.params)
+                within.update(program.cost.clocks)
         return {
             "programs": {what: work[what] for what in (WEIGHTS, *sorted(set(work) - {WEIGHTS}))},
-            "between": {"waiting": between[WAIT], "closing_rows": between[CLOSE] - within[CLOSE],
-                        "refresh": between[REFRESH] - within[REFRESH]},
-            "companion": sum(done.working for done in self.done),
-            "padded_outputs": sum(done.job.padded for done in self.done),
-            "baseline": {"bytes": streamed.bytes, "cycles": streamed.cycles,
-                         "seconds": streamed.cycles / self.device.clock_hertz, "energy_pj": streamed.energy_pj,
-                         "speedup": streamed.cycles / self.cycles if self.cycles else 0.0},
-        } | ({"tokens": tokens, "tokens_per_second": tokens / seconds, "energy_pj_per_token": picojoules / tokens}
-             if tokens and seconds else {})  # fmt: skip
+            "between": {"waiting": all_of[WAIT], "closing_rows": all_of[CLOSE] - within[CLOSE],
+                        "refresh": all_of[REFRESH] - within[REFRESH]},
+        }  # fmt: skip
+
+    def _baseline(self) -> dict[str, Any]:
+        streamed = baseline([done.job for done in self.done], self.device)
+        return {
+            "bytes": streamed.bytes, "cycles": streamed.cycles, "seconds": streamed.cycles / self.device.clock_hertz,
+            "energy_pj": streamed.energy_pj, "speedup": streamed.cycles / self.cycles if self.cycles else 0.0,
+        }  # fmt: skip
 
 
 def _tokens(params: Mapping[str, Any]) -> int:

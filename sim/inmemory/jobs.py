@@ -105,12 +105,26 @@ class Jobs:
         products = [kernel for kernel in task.kernels if isinstance(kernel, Contraction)]
         if not products:
             yield self._lanes(task, works)
-        for index, kernel in enumerate(products):
-            wide = replace(kernel, filters=sum(_filters(each) for each in group)) if len(group) > 1 else kernel
-            job = self._product(group, wide)
-            job.name = task.name if not index else f"{task.name}.{index}"
-            job.work = (*(works if index == len(products) - 1 else ()), *(w for each in group for w in each.epilogue))
-            yield job
+            return
+        if len(group) > 1:
+            products = [replace(products[0], filters=sum(_filters(each) for each in group))]
+        made = [self._product(group, kernel) for kernel in products]
+        self._parameters(made[0], group)
+        for index, job in enumerate(made[:-1]):
+            job.writes, job.fused = (), ()
+            made[index + 1].name = f"{task.name}.{index + 1}"
+        made[-1].work = (*works, *(work for each in group for work in each.epilogue))
+        yield from made
+
+    def _parameters(self, job: Job, group: Sequence[Task]) -> None:
+        """Let a job read the biases of its layers and the parameters of what is fused; add what WR_BIAS does not."""
+        parameters = sum(work.weights for each in group for work in each.epilogue)
+        kernels = [kernel for each in group for kernel in each.kernels if isinstance(kernel, Contraction)]
+        biases = sum(kernel.bias_elements for kernel in kernels)
+        if parameters + biases:
+            job.before.append(self.move(parameters + biases, "read", "weight"))
+        if not self.device.maybe("write_registers"):
+            job.adds += sum(kernel.m * kernel.bias_elements for kernel in kernels)
 
     def _lanes(self, task: Task, works: tuple[VectorWork, ...]) -> Job:
         works = (*works, *task.epilogue)
@@ -142,12 +156,6 @@ class Jobs:
             self._attention(job, kernel)
         else:
             self._matrix(job, kernel)
-        parameters = sum(work.weights for each in group for work in each.epilogue)
-        biases = sum(k.bias_elements for each in group for k in each.kernels if isinstance(k, Contraction))
-        if parameters + biases:
-            job.before.append(self.move(parameters + biases, "read", "weight"))
-        if biases and not self.device.maybe("write_registers"):
-            job.adds += kernel.m * biases
         return job
 
     def _matrix(self, job: Job, kernel: Contraction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sim.inmemory.account import BUFFER, WORDS, Account
 from sim.inmemory.schedule import Turn
@@ -17,20 +17,25 @@ def timeline(account: Account) -> Timeline:
 
     Within a part causes lie behind each other; the commands of a part take turns many times.
     """
-    ledgers = {name: Ledger(slices=[]) for name in (account.banks, account.companion) if name}
-    for index, done in enumerate(account.done):
-        for name, turns in ((account.banks, done.banks), (account.companion, done.lanes)):
-            for turn in turns if name else ():
-                for clocks, cause in _parts(turn, account.cycles):
-                    ledger = ledgers[name]
-                    ledger.advance(min(account.cycles, ledger.until + clocks), index, WORDS[cause])
-    for ledger in ledgers.values():
-        ledger.advance(account.cycles, -1, "idle")
+    ledgers = {account.banks: _ledger([done.banks for done in account.done], account.cycles)}
+    if account.companion:
+        ledgers[account.companion] = _ledger([done.lanes for done in account.done], account.cycles)
     found = account.buffers()
     kept = {account.banks: [found[account.banks]["peak_bytes"]] * len(account.done),
             BUFFER: [account.widest(done) for done in account.done], account.sram: _live(account)}  # fmt: skip
     spans, peaks = [(d.start, d.end) for d in account.done], {name: each["peak_bytes"] for name, each in found.items()}
     return Timeline(account.cycles, ledgers, spans, peaks, kept=kept)
+
+
+def _ledger(jobs: Sequence[Sequence[Turn]], total: int) -> Ledger:
+    """Return the ledger of a unit whose turns are given job by job; what lies behind the end is left out."""
+    ledger = Ledger(slices=[])
+    for index, turns in enumerate(jobs):
+        for turn in turns:
+            for clocks, cause in _parts(turn, total):
+                ledger.advance(min(total, ledger.until + clocks), index, WORDS[cause])
+    ledger.advance(total, -1, "idle")
+    return ledger
 
 
 def _parts(turn: Turn, total: int) -> Iterator[tuple[int, str]]:

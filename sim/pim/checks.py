@@ -42,12 +42,7 @@ def _units(spec: Specification) -> Found:
 
 
 def _commands(spec: Specification) -> Found:
-    roles: list[str] = [command.does for command in spec.commands.values()]
-    for role in (*NEEDED, *OPTIONAL):
-        if roles.count(role) != 1 and (role in NEEDED or roles.count(role) > 1):
-            yield ("commands",), f"needs one command that does {role}, not {roles.count(role)}"
-    if set(roles) & {"read", "write", "multiply_one"} and "activate_one" not in roles:
-        yield ("commands",), "needs one command that does activate_one, as others go to one bank"
+    yield from _roles(spec)
     for name, command in spec.commands.items():
         if command.does in SINGLE and command.scope != "Bank":
             yield ("commands", name, "scope"), f"must be Bank: {command.does} goes to one bank"
@@ -55,6 +50,15 @@ def _commands(spec: Specification) -> Found:
             yield ("commands", name, "scope"), f"must be Channel: {command.does} goes to all banks of a channel"
         yield from _mode(spec, name)
         yield from _latency(spec, ("commands", name, "latency"), command.latency)
+
+
+def _roles(spec: Specification) -> Found:
+    roles: list[str] = [command.does for command in spec.commands.values()]
+    for role in (*NEEDED, *OPTIONAL):
+        if roles.count(role) != 1 and (role in NEEDED or roles.count(role) > 1):
+            yield ("commands",), f"needs one command that does {role}, not {roles.count(role)}"
+    if set(roles) & {"read", "write", "multiply_one"} and "activate_one" not in roles:
+        yield ("commands",), "needs one command that does activate_one, as others go to one bank"
 
 
 def _mode(spec: Specification, name: str) -> Found:

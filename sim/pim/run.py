@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from sim.pim.energy import spent
 from sim.pim.program import read_program, split, unwritten
 from sim.pim.result import PimResult
 from sim.pim.schema import SINGLE
+
+EARLY = "multiplies by more of the global buffer than was written"
 
 
 def run(
@@ -27,12 +29,7 @@ def run(
     made = load(device, overrides)
     operations = read_program(program, made)
     apart = split(operations, made.spec.channels)
-    early = sorted({line for each, _ in apart for line in unwritten(each, made)})
-    notes = tuple(f"{program}:{line}: multiplies by more of the global buffer than was written" for line in early[:1])
-    if strict and early:
-        told = "multiplies by more of the global buffer than was written; put a {} of that size before it"
-        write = made.operation("write_buffer")
-        raise ConfigError(*(Problem(told.format(write), str(program), line) for line in early))
+    notes = _early(sorted({line for each, _ in apart for line in unwritten(each, made)}), program, made, strict)
     done = [(Channel(made), each, count) for each, count in apart]
     cycles = max(channel.run(each) for channel, each, _ in done)
     last = next(channel for channel, _, _ in done if channel.end == cycles)
@@ -42,6 +39,14 @@ def run(
         cycles / made.clock_hertz, len(operations), told_counts(made, counts),
         {each: last.clocks[each] for each in CAUSES}, spent(made, counts), notes, dict(overrides or {}),
     )  # fmt: skip
+
+
+def _early(lines: Sequence[int], program: str | Path, device: Device, strict: bool) -> tuple[str, ...]:
+    """Return a note on the first of the lines that multiply by what was not written; ConfigError where `strict`."""
+    if strict and lines:
+        way_out = f"put a {device.operation('write_buffer')} of that size before it"
+        raise ConfigError(*(Problem(f"{EARLY}; {way_out}", str(program), line) for line in lines))
+    return tuple(f"{program}:{line}: {EARLY}" for line in lines[:1])
 
 
 def commands(channel: Channel, count: int) -> Counter[str]:
