@@ -103,7 +103,7 @@ class Timeline:
     spans: list[tuple[int, int]]
     peaks: dict[str, int]
     dram: dict[str, dict[str, Any]] = field(default_factory=dict)
-    occupancy: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    occupancy: dict[str, list[tuple[int, int]]] = field(default_factory=dict, compare=False)
     """Cycle and bytes of tiles from then on, by buffer, where the run recorded them."""
     repeats: list[tuple[int, int, int]] = field(default_factory=list, compare=False)
     """Start, end and period of skipped iterations, in which everything is as in the period before."""
