@@ -197,10 +197,8 @@ class Engine:
         seen = list(islice(iterations, settled + 1))
         if complete <= settled or self.outstanding[0].sequence < seen[0].first or not remaining:
             return False
-        if self.front.overtakes(first) >= seen[0].first:
-            return False
         period = period_of(seen)
-        if period is None:
+        if period is None or self.front.strays(first, seen[0].first, seen[0].jobs):
             return False
         self.repeats.append((self.cycle(), self.cycle() + period * remaining, period))
         self.shift += period * remaining

@@ -113,8 +113,8 @@ class FrontEnd:
         self.ends: list[Signal] = []
         self.hoisted: Load | None = None
         self.claimed: list[Slot] = []
-        self.overtaken: deque[tuple[int, int]] = deque(maxlen=RECENT)
-        """Of ordered jobs that were queued late: the latest job made by then, and their own number."""
+        self.overtaken: deque[tuple[int, int, Step]] = deque(maxlen=RECENT)
+        """Of ordered jobs that were queued late: the latest job made by then, their own number, their step."""
         self.delayed: list[tuple[int, int, str, Job]] = []
         """Ordered jobs that come behind others: the turn whose end they wait for, how far behind, their unit."""
 
@@ -234,7 +234,7 @@ class FrontEnd:
         found = [(self.made.get(name, ()), back) for name, back in names]
         return [wait for made, back in found if len(made) > back for wait in made[-1 - back]]
 
-    def _ordered(self, step: Compute | Process, order: Order) -> None:
+    def _ordered(self, step: Compute | Process | Broadcast | Reduce, order: Order) -> None:
         """Send an ordered step on its way: its turn in the queue of its unit comes later than in the plan."""
         waits, self.fresh = self.fresh + self._after(order.after), []
         job = self.queues.job(step, self.stage.layer, waits)
@@ -243,9 +243,15 @@ class FrontEnd:
         self._delay(job, self.unit_of(step), order)
         self.chain, self.worked = job.done, job
 
-    def overtakes(self, first: int) -> int:
-        """Return the latest job that was made before the last one older than `first` was queued; -1 for none."""
-        return max((made for made, number in self.overtaken if number < first), default=-1)
+    def strays(self, first: int, since: int, own: Sequence[Job]) -> bool:
+        """Tell whether jobs older than `first` were queued since job `since` whose steps are none of those of `own`."""
+        steps: list[Step] = []
+        for made, number, step in self.overtaken:
+            if number < first and made >= since:
+                steps = steps or list({id(job.step): job.step for job in own}.values())
+                if not any(step is mine or step == mine for mine in steps):
+                    return True
+        return False
 
     def _fill(self, job: Job) -> None:
         """Let a job that begins count what was claimed before it as filled."""
@@ -267,7 +273,7 @@ class FrontEnd:
         """Queue the jobs whose turn is over by the end of `turn` (None: all), those that come behind others last."""
         due = [entry for entry in self.delayed if turn is None or entry[0] <= turn]
         newest = self.delayed[-1][3].sequence if self.delayed else 0
-        self.overtaken.extend((newest, entry[3].sequence) for entry in due)
+        self.overtaken.extend((newest, entry[3].sequence, entry[3].step) for entry in due)
         self.delayed = [entry for entry in self.delayed if turn is not None and entry[0] > turn]
         for _, _, unit, job in sorted(due, key=itemgetter(0, 1)):
             self.queues.submit(unit, job)
@@ -311,6 +317,9 @@ class FrontEnd:
             self.queues.submit(self.unit_of(job.step), job)
 
     def _link(self, step: Broadcast | Reduce, at: Position) -> None:
+        if step.order is not None:
+            self._ordered(step, step.order)
+            return
         if isinstance(step, Reduce):
             job = self.queues.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
             self.chain = job.done

@@ -161,6 +161,7 @@ class Broadcast:
 
     operand: str
     bytes: int
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class Reduce:
     """Add the partial sums of all arrays over the link."""
 
     bytes: int
+    order: Order | None = None
 
 
 @dataclass(frozen=True)

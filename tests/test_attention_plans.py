@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from sim import ConfigError, run
+from sim import ConfigError, run, summarize
 from sim.arch import Arch, load
 from sim.attention.lowering import bands
 from sim.attention.mapping import MAPPINGS, Wish
@@ -45,6 +45,8 @@ def cases(draw: Any) -> tuple[Arch, Plan]:
         "mapping.interleave": draw(st.sampled_from((None, 0, 1, 2, 3))),
         "memory.bandwidth": f"{draw(st.sampled_from((1, 10, 100)))} GB/s", "vector.latency": draw(st.integers(0, 3)),
     }  # fmt: skip
+    if count := draw(st.sampled_from((0, 0, 2, 3))):
+        settings |= {"array.count": count, "link.bandwidth": f"{draw(st.sampled_from((1, 64)))} B/cycle"}
     name = draw(st.sampled_from(("fusemax", "flat", "flat")))
     if name == "flat" and draw(st.booleans()):
         settings |= {"array.flexible": False, "array.dataflow": draw(st.sampled_from(("ws", "os", "is")))}
@@ -264,3 +266,22 @@ def test_process_counts_lane_operations_of_a_softmax() -> None:
     plan = next(MAPPINGS["row_fused"](Wish(kernel, arch.seen("kv"), arch.mapping.of("a"))))
     lanes = sum(step.cycles * times for step, times in steps(plan.body) if isinstance(step, Process))
     assert lanes == 4 * 1024
+
+
+def test_decode_splits_its_keys_over_arrays_and_pays_for_the_reduction() -> None:
+    """Arrays divide the keys; what their values add up to goes over the link, 64 sums of 2 bytes from each but one."""
+    form, fast = "attention:1x8x1x64,kv=65536", {"memory.bandwidth": "8000 GB/s", "mapping.attention": "row_fused"}
+    link = {"link.latency": 10, "link.bandwidth": "64 B/cycle"}
+    one, four = run("flat", form, fast), run("flat", form, {**fast, **link, "array.count": 4})
+    assert 3.5 < one.cycles / four.cycles <= 4
+    slow = run("flat", form, {**fast, **link, "array.count": 4, "link.bandwidth": "1 B/cycle"})
+    moved = 8 * 3 * (64 * 2 + 64 * 2)
+    assert slow.units["link"]["cycles"]["compute"] == moved
+    assert slow.cycles > four.cycles
+    assert slow.energy_pj["by_component"]["link"] > 0
+
+
+def test_the_table_says_how_attention_is_fused() -> None:
+    text = " ".join(summarize(run("fusemax", "attention:1x1x1024x64")).split())
+    assert "one_pass: 256 x 256 scores a tile, 1 pass over them, on chip; 384 KiB of scores at once" in text
+    assert "on softmax in the PEs and on PEs that tiles leave empty" in text

@@ -14,7 +14,7 @@ from sim.attention.mapping import Wish
 from sim.attention.steps import Steps
 from sim.attention.tiles import Cut, Tile
 from sim.kernel import Attention
-from sim.plan import Claim, Compute, Free, Fusion, Load, Node, Order, Plan, Process, Store
+from sim.plan import Claim, Compute, Free, Fusion, Load, Node, Order, Plan, Process, Reduce, Store
 
 LEAD = 1
 """Tiles by which loads come ahead of the work that waits for them."""
@@ -63,7 +63,7 @@ class Layout:
 
         Never so far that such a load waits for tiles whose sums wait for the place that the store leaves.
         """
-        return min(2 * self.late, self.late + self.groups * self.fewest)
+        return min(self.late + max(1, self.ahead), self.late + self.groups * self.fewest)
 
     @property
     def groups(self) -> int:
@@ -153,6 +153,11 @@ class Layout:
         size = self.arch.bytes_of("input", tile.rows * self.kernel.size)
         return [Load("input", size, (1, tile.rows, 1, self.kernel.size), makes="queries", claimed=True)]
 
+    def opened(self, tile: Tile) -> list[Node]:
+        """Return what the queries of a tile need before they meet their first keys: a load, a broadcast to arrays."""
+        shared = self.steps.shared(tile, Order("shared", (("queries", 0),), LEAD)) if tile.first else []
+        return [*self.queries(tile), *shared]
+
     def store(self, tile: Tile) -> list[Node]:
         """Return the store of the output of a tile's queries, where it is the last that adds to it."""
         if not (tile.last and self.stored()):
@@ -180,8 +185,8 @@ class Layout:
 def turn(nodes: Sequence[Node]) -> list[Node]:
     """Return the steps of a tile, the last ordered one of which ends a turn."""
     found = list(nodes)
-    at = max(i for i, node in enumerate(found) if isinstance(node, Compute | Process | Store))
+    at = max(i for i, node in enumerate(found) if isinstance(node, Compute | Process | Store | Reduce))
     last = found[at]
-    assert isinstance(last, Compute | Process | Store) and last.order is not None  # all are ordered
+    assert isinstance(last, Compute | Process | Store | Reduce) and last.order is not None  # all are ordered
     found[at] = replace(last, order=replace(last.order, turn=True))
     return found

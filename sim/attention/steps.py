@@ -10,7 +10,7 @@ from sim.attention.tiles import Tile
 from sim.dataflow import Dim
 from sim.kernel import Attention, Contraction
 from sim.mapping import Mapping, Tiling
-from sim.plan import Compute, Extent, LocalWork, Moves, Order, Process, TileWork
+from sim.plan import Broadcast, Compute, Extent, LocalWork, Moves, Node, Order, Process, Reduce, TileWork
 from sim.planner import process, tile_work
 
 
@@ -64,17 +64,15 @@ class Steps:
     def _product(self, tile: Tile, features: int, left: tuple[str, int], written: bool) -> TileWork:
         if not self.array.flexible:
             return self._folds(tile, features, left[0] == "output")
-        kernel, operand = self.kernel, left[0]
+        kernel, operand, count = self.kernel, left[0], self.array.count
         held = tile.rows * (tile.keys if operand == "output" else kernel.size) if operand else 0
         out = tile.rows * (tile.keys if operand == "input" else kernel.value)
-        folds = -(-tile.rows // self.array.rows) * -(-tile.keys // self.array.cols)
+        folds = -(-tile.rows // self.array.rows) * -(-tile.keys // (self.array.cols * count))
         reads = ((operand, held), ("weight", tile.keys * features)) if operand else (("weight", tile.keys * features),)
         writes = (("output", out),) if written else ()
         pes = self.array.rows * self.array.cols
-        return LocalWork(
-            1, features * folds, tile.rows * tile.keys * features, tile.rows * tile.keys, folds * pes, reads, writes,
-            self._moves(reads, writes),
-        )  # fmt: skip
+        pairs, moves = tile.rows * tile.keys, self._moves(reads, writes)
+        return LocalWork(1, features * folds, pairs * features, pairs, folds * pes * count, reads, writes, moves)
 
     def _folds(self, tile: Tile, features: int, weighs: bool) -> TileWork:
         """Return a product in the folds of the array's own dataflow."""
@@ -88,6 +86,19 @@ class Steps:
         ways = [(o, "read", count) for o, count in reads] + [(o, "write", count) for o, count in writes]
         moves = ((o, way, self.sums(n) if o == "output" else self.arch.bytes_of(o, n)) for o, way, n in ways)
         return tuple(move for move in moves if move[2])
+
+    def shared(self, tile: Tile, order: Order) -> list[Node]:
+        """Return the broadcast of queries to all arrays, which divide the keys of a tile among them."""
+        if self.array.count == 1:
+            return []
+        size = self.arch.bytes_of("input", tile.rows * self.kernel.size)
+        return [Broadcast("input", size * (self.array.count - 1), order)]
+
+    def joined(self, tile: Tile, order: Order) -> list[Node]:
+        """Return the reduction of what the values that each array weighed add up to."""
+        if self.array.count == 1:
+            return []
+        return [Reduce(self.sums(tile.rows * self.kernel.value) * (self.array.count - 1), order)]
 
     def lanes(self, order: Order, *operations: tuple[str, int], reads: int = 0, writes: int = 0) -> Process:
         """Return lane operations (kind, count) behind each other, and the sums that they read and write on chip."""

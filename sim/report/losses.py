@@ -9,6 +9,7 @@ from sim.result import Layer, Result
 
 REASONS = {
     "compute": "on PEs that the mapping leaves empty",
+    "in_place": "on softmax in the PEs and on PEs that tiles leave empty",
     "lanes": "in lane operations of the vector unit",
     "fill": "filling the array",
     "drain": "draining the array",
@@ -62,7 +63,9 @@ def _loss(layer: Layer) -> Loss:
     bound = ceil(round(layer.utilization * layer.cycles, 6))  # MACs / peak of its unit, as utilization is defined
     lost = layer.cycles - bound
     parts = {cause: cycles for cause, cycles in layer.causes.items() if cause != "compute"}
-    parts["compute" if layer.macs else "lanes"] = max(0, layer.causes.get("compute", 0) - bound)
+    attends = layer.mapping is not None and "attention" in layer.mapping
+    spent = "in_place" if attends else "compute"
+    parts[spent if layer.macs else "lanes"] = max(0, layer.causes.get("compute", 0) - bound)
     parts["outside"] = max(0, lost - sum(parts.values()))
     total = sum(parts.values()) or 1
     ordered = sorted(parts.items(), key=lambda part: -part[1])

@@ -75,7 +75,23 @@ def off_chip(traffic: Traffic) -> int:
 
 
 def _totals(result: Result, width: int) -> str:
-    return pairs([*_speed(result), *_memory(result), *_energy(result)], width)
+    return pairs([*_speed(result), *_attention(result), *_memory(result), *_energy(result)], width)
+
+
+def _attention(result: Result) -> list[tuple[str, str]]:
+    """Return how attention is fused, each way once, with the layers that are."""
+    ways: dict[str, list[str]] = {}
+    for layer in result.layers:
+        fusion = (layer.mapping or {}).get("attention")
+        if fusion:
+            passes = f"{fusion['passes']} pass{'es' if fusion['passes'] > 1 else ''} over them"
+            where = "through memory" if fusion["spilled"] else "on chip"
+            way = (
+                f"{fusion['name']}: {fusion['m']} x {fusion['n']} scores a tile, {passes}, {where}; "
+                f"{show_bytes(fusion['scores'])} of scores at once"
+            )
+            ways.setdefault(way, []).append(layer.name)
+    return [("attention", way if len(names) == 1 else f"{way} ({len(names)} layers)") for way, names in ways.items()]
 
 
 def _speed(result: Result) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ one a row; else the lanes do all of the softmax.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sim.attention.fit import tile_sizes
 from sim.attention.layout import LEAD, Layout, turn
@@ -65,29 +66,41 @@ class _OnePass(Layout):
 
     def tile(self, tile: Tile) -> list[Node]:
         """Return the steps of one tile of scores."""
-        after = [("queries", 0), ("keys", 0), *([] if self.ahead else [("added", 0)])]
+        after = [("queries", 0), ("shared", 0), ("keys", 0), *([] if self.ahead else [("added", 0)])]
         does = ("scores", "local_max") if self.in_place else ("scores",)
         scores = self.steps.scores(tile, Order("scores", tuple(after), LEAD, does=does), self.in_place)
         rest = self.kept(tile) if self.in_place else self.passed(tile)
         claim: list[Node] = []
         if self.arch.bounded and not self.in_place:
             claim = [Claim("intermediate", self.sizes()["intermediate"])]
-        return turn([*self.queries(tile), *claim, scores, *rest, *self.divided(tile), *self.store(tile)])
+        return turn([*self.opened(tile), *claim, scores, *rest, *self.divided(tile), *self.store(tile)])
 
     def kept(self, tile: Tile) -> list[Node]:
         """Return the steps of a tile whose scores stay in the PEs."""
-        steps, rows, width = self.steps, tile.rows, self.kernel.value
+        steps, rows, count = self.steps, tile.rows, self.steps.array.count
         waits = (("max", 0), ("values", 0), ("added", self.ahead))
         does = ("exponentials", "local_sum", "product")
         return [
-            steps.lanes(Order("max", (("scores", 0),), LEAD, does=("running_max",)), ("max", rows), reads=2 * rows,
-                        writes=rows),
+            steps.lanes(Order("max", (("scores", 0),), LEAD, does=("running_max",)), ("max", rows * count),
+                        reads=(1 + count) * rows, writes=rows),
             self.rescaled(tile, (("add", rows), ("exp", rows))),
             steps.values(tile, Order("weighted", waits, self.late, does=does), True),
-            steps.lanes(Order("added", (("weighted", 0),), self.late, does=("add_values",)), ("add", rows * width),
-                        reads=2 * rows * width, writes=rows * width),
-            steps.lanes(Order("sum", (), self.late, does=("add_sum",)), ("add", rows), reads=2 * rows, writes=rows),
+            *steps.joined(tile, Order("joined", (("weighted", 0),), self.late)),
+            *self.added(tile, count),
         ]  # fmt: skip
+
+    def added(self, tile: Tile, count: int) -> list[Node]:
+        """Return the additions to the sums; without interleaving the next tile need not wait for that of weights."""
+        rows, width = tile.rows, self.kernel.value
+        order = Order("added", (("weighted", 0), ("joined", 0)), self.late, does=("add_values",))
+        values, weights = ("add", rows * width), ("add", rows * count)
+        moved = {"reads": 2 * rows * width, "writes": rows * width}, {"reads": (1 + count) * rows, "writes": rows}
+        if self.ahead:
+            order = replace(order, does=("add_values", "add_sum"))
+            both = {way: sum(part[way] for part in moved) for way in ("reads", "writes")}
+            return [self.steps.lanes(order, values, weights, **both)]
+        last = Order("sum", (), self.late, does=("add_sum",))
+        return [self.steps.lanes(order, values, **moved[0]), self.steps.lanes(last, weights, **moved[1])]
 
     def rescaled(self, tile: Tile, factor: tuple[tuple[str, int], ...]) -> Process:
         """Return the rescaling of what was summed before, by the exponential of how far the max has moved."""
@@ -108,7 +121,8 @@ class _OnePass(Layout):
             self.rescaled(tile, ()),
             steps.values(tile, Order("weighted", waits, self.late, does=("product",)), False),
             *([Free("intermediate")] if self.arch.bounded else []),
-            steps.lanes(Order("added", (("weighted", 0),), self.late, does=("add_values", "add_sum")),
+            *steps.joined(tile, Order("joined", (("weighted", 0),), self.late)),
+            steps.lanes(Order("added", (("weighted", 0), ("joined", 0)), self.late, does=("add_values", "add_sum")),
                         ("add", rows * width), reads=2 * rows * width, writes=rows * width),
         ]  # fmt: skip
 

@@ -76,9 +76,9 @@ class _Rows(Layout):
     def scored(self, tile: Tile) -> list[Node]:
         """Return the first pass over a tile: its scores, and the max of its rows."""
         pairs = tile.rows * tile.keys
-        after = (("queries", 0), ("keys", 0), ("intermediate", 0))
+        after = (("queries", 0), ("shared", 0), ("keys", 0), ("intermediate", 0))
         return turn([
-            *self.queries(tile),
+            *self.opened(tile),
             *self.bring(tile, False),
             self.steps.scores(tile, Order("scores", after, LEAD, does=("scores",)), False),
             self.steps.lanes(Order("max", (("scores", 0), ("room", 0)), LEAD, does=("local_max", "running_max")),
@@ -111,6 +111,7 @@ class _Rows(Layout):
                              writes=pairs),
             self.steps.values(tile, Order("weighted", waits, self.late, does=does), False),
             *self.give_up(),
+            *(self.steps.joined(tile, Order("joined", (("weighted", 0),), self.late)) if tile.last else []),
             *self.store(tile),
         ])  # fmt: skip
 

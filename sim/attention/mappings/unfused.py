@@ -87,9 +87,9 @@ class _Phases(Layout):
 
     def scored(self, tile: Tile) -> list[Node]:
         """Return a tile of scores on its way to memory."""
-        after = (("queries", 0), ("keys", 0), ("intermediate", 0))
+        after = (("queries", 0), ("shared", 0), ("keys", 0), ("intermediate", 0))
         return turn([
-            *self.queries(tile),
+            *self.opened(tile),
             Claim("intermediate", self.steps.sums(tile.rows * tile.keys), "intermediate"),
             self.steps.scores(tile, Order("scores", after, LEAD, does=("scores",)), False),
             *self.away(tile.rows, tile.keys),
@@ -121,5 +121,6 @@ class _Phases(Layout):
             Load("intermediate", size, (1, tile.rows, tile.keys, 1), makes="spill"),
             self.steps.values(tile, Order("weighted", waits, LEAD, does=does), False),
             Free("intermediate", "weighted"),
+            *(self.steps.joined(tile, Order("joined", (("weighted", 0),), LEAD)) if tile.last else []),
             *self.store(tile),
         ])  # fmt: skip
