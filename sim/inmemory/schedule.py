@@ -1,8 +1,9 @@
 """When banks and companion get to each job: both work in the order of the network, each waiting for what it needs.
 
 Programs wait until the one before has ended and its rows are closed. Refreshes that have become due go before the
-next program, or into the time in which the banks wait anyway; within a program they are part of what it takes, so that
-none is late by more than one interval. The companion takes results while they are read: it begins with the first and
+next program, or into the time in which the banks wait anyway; within a program they are part of what it takes. So none
+is late by more than one interval, but where a product has several rows: its programs count as one, and what they owe
+follows behind them. The companion takes results while they are read: it begins with the first and
 ends a share of its work after the last; so do the banks with the heads of attention.
 """
 

@@ -119,12 +119,14 @@ def access(device: Device, does: str) -> str:
 
 
 def repeated(cost: Cost, times: int) -> Cost:
-    """Return what a piece takes `times` times, one after the other."""
+    """Return what a piece takes `times` times, one after the other, rows closed in between."""
     if times == 1:
         return cost
+    between = cost.closing * (times - 1)
+    clocks = {cause: clocks * times for cause, clocks in cost.clocks.items()}
     return Cost(
-        cost.cycles * times, {name: count * times for name, count in cost.commands.items()},
-        {cause: clocks * times for cause, clocks in cost.clocks.items()}, cost.refreshes * times,
+        cost.cycles * times + between, {name: count * times for name, count in cost.commands.items()},
+        clocks | {"row_switch": clocks.get("row_switch", 0) + between}, cost.refreshes * times,
         cost.chunks * times, cost.rows * times, cost.closing,
     )  # fmt: skip
 
