@@ -23,7 +23,8 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     ConfigError where a pattern that matches no layer was set by one of the `overrides`.
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
-            *_groups(chip, lowered), *_unmapped(chip), *_on_banks(chip), *_bursts(chip)]  # fmt: skip
+            *_attention(chip, lowered), *_groups(chip, lowered),
+            *_unmapped(chip), *_on_banks(chip), *_bursts(chip)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -100,6 +101,22 @@ def _unlimited(chip: Arch) -> Iterator[Note]:
     given += [f"mapping.order: {', '.join(choice.order)}"] if choice.order and whole else []
     if given:
         yield _note("memory is ideal, and one tile holds all", given)
+
+
+def _attention(chip: Arch, lowered: Lowered) -> Iterator[Note]:
+    """Yield a note on attentions that were to be fused and are not, and on keys that only fused ones have."""
+    apart = [task.name.removesuffix(".scores") for task in lowered.tasks if task.op == "scores"]
+    asked = [name for name in apart if chip.mapping.of(name).attention not in ("auto", "layers")]
+    if asked:
+        yield _note(
+            "mapping.attention: with position biases, windows along several axes or work fused behind it, attention "
+            "runs layer by layer", asked,
+        )  # fmt: skip
+    fused = any(task.op == "attention" for task in lowered.tasks)
+    choices = {"mapping": chip.mapping, **{f"mapping.layers.{name}": c for name, c in chip.mapping.layers.items()}}
+    given = [f"{key}.interleave: {c.interleave}" for key, c in choices.items() if c.interleave is not None]
+    if given and not fused:
+        yield _note("no attention is fused, there is nothing to interleave", given)
 
 
 def _groups(chip: Arch, lowered: Lowered) -> Iterator[Note]:

@@ -77,14 +77,14 @@ def softmax(kernel: Attention) -> np.ndarray[Any, Any]:
     return shares / shares.sum(axis=-1, keepdims=True) @ values
 
 
-@law(quick=40, full=1500, case=cases())
+@law(quick=40, full=400, case=cases())
 def test_every_plan_computes_softmax_attention(case) -> None:
     arch, plan = case
     assert isinstance(plan.kernel, Attention)
     assert np.allclose(execute_attention(plan, *operands(plan.kernel), arch), softmax(plan.kernel))
 
 
-@law(quick=25, full=1500, case=cases())
+@law(quick=25, full=400, case=cases())
 def test_skipping_loops_of_attention_is_exact(case) -> None:
     arch, plan = case
     fast, slow = (Engine(arch, skips).run([Stage(plan, 0)]) for skips in (True, False))
@@ -285,3 +285,11 @@ def test_the_table_says_how_attention_is_fused() -> None:
     text = " ".join(summarize(run("fusemax", "attention:1x1x1024x64")).split())
     assert "one_pass: 256 x 256 scores a tile, 1 pass over them, on chip; 384 KiB of scores at once" in text
     assert "on softmax in the PEs and on PEs that tiles leave empty" in text
+
+
+def test_what_cannot_be_fused_is_noted() -> None:
+    result = run("flat", "swin_t", layers="stage1.0.attn*")
+    (note,) = [note for note in result.notes if note["what"].startswith("mapping.attention")]
+    assert "runs layer by layer" in note["what"] and "stage1.0.attn" in " ".join(note["where"])
+    idle = run("tiny_4x4", "gemm:8x8x8", {"mapping.interleave": 1}).notes
+    assert [note["what"] for note in idle] == ["no attention is fused, there is nothing to interleave"]
