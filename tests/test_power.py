@@ -110,3 +110,11 @@ def test_the_page_tells_power_and_levels_and_nothing_without_a_record(result):
     assert "Power over time" in page and ("Buffers over time" in page) == bool(result.buffers)
     bare = to_page(replace(result, timeline=None))
     assert "Power over time" not in bare and "Buffers over time" not in bare
+
+
+def test_where_layers_do_not_say_what_components_took_there_is_no_power_over_time():
+    banks = sim.run("gddr6_aim", "gemv:1024x1024", record=True)
+    assert power(banks) is None and "Power over time" not in to_page(banks)
+    message = r"^no layer of the result says what its components took, so there is no power over time$"
+    with pytest.raises(ConfigError, match=message):
+        plot.power(banks)

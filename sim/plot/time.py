@@ -27,7 +27,8 @@ def power(result: Result, axis: Axes | None = None) -> Figure:
     """
     found = power_of(result)
     if found is None:
-        raise ConfigError(Problem(NOT_RECORDED))
+        parts = "no layer of the result says what its components took, so there is no power over time"
+        raise ConfigError(Problem(NOT_RECORDED if result.timeline is None else parts))
     axis = axis_of(axis)
     scale, unit = (1e3, "mW") if found.peak < 1 else (1.0, "W")
     edges = found.edges * 1e6 / result.clock_hz

@@ -40,13 +40,15 @@ class Power:
 
 
 def power(result: Result, windows: int = 200) -> Power | None:
-    """Return the power of a recorded run in up to `windows` windows; None where nothing was recorded.
+    """Return the power of a recorded run in up to `windows` windows.
+
+    None where nothing was recorded, or no layer says what its components took (fabrics, banks that multiply).
 
     What a layer's actions took in a unit is spread over the cycles in which the unit works on the layer, in a buffer
     over those of all units. What belongs to no layer (leakage, refresh, standby) is spread over the whole run. So the
     windows add up to the energy of the result.
     """
-    if result.timeline is None or not result.cycles:
+    if result.timeline is None or not result.cycles or not any(layer.energy_by_component for layer in result.layers):
         return None
     edges = edges_of(result.cycles, windows)
     seconds = (edges[1] - edges[0]) / result.clock_hz
