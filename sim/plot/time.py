@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOT_RECORDED = "the result has no timeline; run it with record=True"
+NO_PARTS = "no layer of the result says what its components took, so there is no power over time"
 
 
 def power(result: Result, axis: Axes | None = None) -> Figure:
@@ -27,8 +28,7 @@ def power(result: Result, axis: Axes | None = None) -> Figure:
     """
     found = power_of(result)
     if found is None:
-        parts = "no layer of the result says what its components took, so there is no power over time"
-        raise ConfigError(Problem(NOT_RECORDED if result.timeline is None else parts))
+        raise ConfigError(Problem(NOT_RECORDED if result.timeline is None else NO_PARTS))
     axis = axis_of(axis)
     scale, unit = (1e3, "mW") if found.peak < 1 else (1.0, "W")
     edges = found.edges * 1e6 / result.clock_hz
