@@ -284,7 +284,7 @@ def oracle(graph: Graph) -> Found:
         yield fifo.slots.get(1)
         fifo.full += env.now - before
         fifo.taken[env.now] += 1
-        ready = max(sampled + spec.latency, env.now + fifo.channel.send)
+        ready = max(sampled + spec.latency, env.now + fifo.channel.latency)
         fifo.later(ready - env.now, lambda: fifo.tokens.put(0))
 
     def unit(spec: Unit):

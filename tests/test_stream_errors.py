@@ -96,6 +96,8 @@ def test_a_loop_without_initial_tokens_is_named_unit_by_unit(tmp_path, monkeypat
      "compute, firings, group, interval, kind, latency, pop, push, state, update"),
     ({"units__b__latency": -1}, "--set units.b.latency: -1 is out of range: greater than or equal to 0"),
     ({"clock": 1}, "--set clock: expected string, not 1"),
+    ({"clock": "0 GHz"}, "--set clock: frequency '0 GHz' must be greater than zero"),
+    ({"clock": "-1 GHz"}, "--set clock: frequency '-1 GHz' must be greater than zero"),
 ])  # fmt: skip
 def test_a_wrong_setting_is_told(settings, message, tmp_path, monkeypatch) -> None:
     assert told(GRAPH, tmp_path, monkeypatch, **settings) == message

@@ -123,7 +123,7 @@ channel: {depth: "=depth", preset: hls}
 def test_hls_fifos_deeper_than_a_shift_register_are_a_cycle_slower(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "graph.yaml").write_text(HLS)
-    sends = {depth: load("graph.yaml", {"depth": depth}).channels["x"].send for depth in (1, 2, 3, 64)}
+    sends = {depth: load("graph.yaml", {"depth": depth}).channels["x"].latency for depth in (1, 2, 3, 64)}
     assert sends == {1: 1, 2: 1, 3: 2, 64: 2}
     assert [simulate("graph.yaml", {"depth": depth}).cycles for depth in (2, 3)] == [100, 101]
     assert simulate("graph.yaml", {"channels.x.send": 5, "depth": 64}).cycles == 104

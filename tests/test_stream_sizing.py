@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,48 @@ def test_sized_depths_keep_the_cycles_of_unbounded_channels_and_cannot_shrink(gr
     for choice in sizing.curve:
         assert outcome(graph.with_depths(dict(choice.depths))).cycles == choice.cycles
     assert sizing.curve[-1].cycles == unbounded.cycles
+
+
+def as_memories(graph: Graph) -> Graph:
+    """Return the graph with every channel a cycle slower where it is deeper than a shift register, as in HLS."""
+    channels = {name: replace(c, deep_send=c.send + 1) for name, c in graph.channels.items()}
+    return replace(graph, channels=channels)
+
+
+@law(graphs(), quick=60, full=1_000)
+def test_sized_memories_and_shift_registers_take_the_cycles_told_and_cannot_shrink(graph: Graph) -> None:
+    graph = as_memories(graph)
+    unbounded = outcome(graph.with_depths(dict.fromkeys(graph.channels)))
+    if unbounded.blocked:
+        return
+    sizing = size_fifos(graph)
+    depths, cycles = dict(sizing.sized.depths), sizing.sized.cycles
+    assert cycles == outcome(graph.with_depths(depths)).cycles <= unbounded.cycles
+    for name, depth in depths.items():
+        if depth > max(0 if graph.buffer(name) else 1, graph.channels[name].initial - graph.buffer(name)):
+            found = outcome(graph.with_depths({**depths, name: depth - 1}))
+            assert found.blocked or found.cycles > cycles
+    ranges = [range(max(1, graph.channels[name].initial), 5) for name in depths]
+    if sizing.proven and len(depths) <= 3:
+        for other in (dict(zip(depths, each, strict=True)) for each in product(*ranges)):
+            if sum(other.values()) < sum(depths.values()):
+                found = outcome(graph.with_depths(other))
+                assert found.blocked or found.cycles > cycles
+
+
+def test_a_fifo_of_hls_is_as_slow_as_it_is_deep_whatever_the_file_said(tmp_path: Path) -> None:
+    path = tmp_path / "chain.yaml"
+    path.write_text("""name: chain
+units:
+  a: {kind: source, firings: 9, push: x}
+  b: {kind: map, firings: 9, pop: x, push: y}
+  c: {kind: sink, firings: 9, pop: y}
+channel: {preset: hls, depth: 8}
+""")
+    assert simulate(str(path)).cycles == 9 + 2 * 2 - 1  # each memory is two cycles from write to read
+    sized = size_fifos(str(path)).sized
+    assert (sized.depths, sized.cycles) == ({"x": 2, "y": 2}, 9 + 2 * 1 - 1)
+    assert simulate(str(path), {"channel.depth": 2}).cycles == sized.cycles
 
 
 def diamond() -> Graph:

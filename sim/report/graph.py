@@ -64,5 +64,5 @@ def _channels(graph: Graph) -> Iterator[list[str]]:
     for maker, taker, channel in graph.edges():
         buffer = graph.buffer(channel.name)
         depth = "unbounded" if channel.depth is None else f"{channel.depth:,}" + (f" + {buffer:,}" if buffer else "")
-        numbers = (channel.bits, channel.initial, channel.send, channel.credit)
+        numbers = (channel.bits, channel.initial, channel.latency, channel.credit)
         yield [channel.name, maker, taker, f"{graph.tokens[channel.name]:,}", depth, *map(str, numbers)]

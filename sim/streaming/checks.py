@@ -54,7 +54,7 @@ def _sizes(graph: Graph) -> Iterator[Fault]:
         count = f"{busiest.firings // rounds:,} firings before the graph is as at its start again"
         yield Fault("units", busiest.name, "firings",
                     f"{count}, more than can be held; at most {MOST_FIRINGS:,} of all units together")  # fmt: skip
-    waits = sum(channel.send + channel.credit for channel in graph.channels.values())
+    waits = sum(channel.latency + channel.credit for channel in graph.channels.values())
     waits += sum(port.read_latency + port.write_latency for port in graph.ports.values())
     for unit in graph.units.values():
         interval = max(phase.interval for phase in unit.phases)

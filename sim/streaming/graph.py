@@ -17,6 +17,8 @@ from sim.dram.device import Device
 Verb = Literal["pop", "read", "free", "push"]
 TAKES: tuple[Verb, ...] = ("pop", "read")
 FREES: tuple[Verb, ...] = ("pop", "free")
+SHIFT_REGISTER = 2
+"""Deepest FIFO that Vitis HLS builds as a shift register; a deeper one is a memory, a cycle slower to read."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Channel:
 
     `depth`: tokens it holds, those still in the pipeline of its producer included; None is unbounded.
     `bits`: width of a token. `initial`: tokens in it at cycle 0. `send`, `credit`: cycles from a push to the
-    earliest pop, and from a pop to the slot's next use.
+    earliest pop, and from a pop to the slot's next use. `deep_send`: what `send` is where the channel is deeper than
+    a shift register, if that is another.
     """
 
     name: str
@@ -34,6 +37,13 @@ class Channel:
     initial: int = 0
     send: int = 1
     credit: int = 1
+    deep_send: int | None = None
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a push to the earliest pop, with the depth it has."""
+        deep = self.depth is None or self.depth > SHIFT_REGISTER
+        return self.deep_send if deep and self.deep_send is not None else self.send
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Net:
             consumer=tuple(units[graph.consumer[name]] for name in channels),
             reach=tuple(_reach(graph, name) for name in channels),
             initial=tuple(channel.initial for channel in made),
-            send=tuple(channel.send for channel in made),
+            send=tuple(channel.latency for channel in made),
             credit=tuple(channel.credit for channel in made),
             tokens=tuple(graph.tokens[name] for name in channels),
             order=tuple(units[name] for name in graph.order),

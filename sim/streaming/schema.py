@@ -19,10 +19,8 @@ from sim.streaming.settings import overridden, resolved
 from sim.yamlfile import SETTING, Document, Path_, Strict, check, in_order, read
 
 UNBOUNDED = "unbounded"
-SHIFT_REGISTER = 2
-"""Deepest FIFO that Vitis HLS builds as a shift register; a deeper one is a memory, a cycle slower to read."""
-
-
+HLS_MEMORY = 2
+"""Cycles from write to read of a FIFO that Vitis HLS builds as a memory."""
 MOST_WAIT = 2**31
 """Cycles from one end of a channel to the other, or of a port, that a file may ask for."""
 
@@ -52,9 +50,9 @@ class ChannelFile(Strict):
     def build(self, name: str) -> Channel:
         """Return the channel."""
         depth = None if isinstance(self.depth, str) else self.depth
-        deep = depth is None or depth > SHIFT_REGISTER
-        send = self.send or (2 if self.preset == "hls" and deep else 1)
-        return Channel(name, depth, self.bits, self.initial, send, 1 if self.credit is None else self.credit)
+        credit = 1 if self.credit is None else self.credit
+        deep_send = HLS_MEMORY if self.preset == "hls" and self.send is None else None
+        return Channel(name, depth, self.bits, self.initial, self.send or 1, credit, deep_send)
 
 
 class PortFile(Strict):
@@ -93,7 +91,8 @@ class GraphFile(Strict):
     @field_validator("clock")
     @classmethod
     def _frequency(cls, written: str, info: ValidationInfo) -> str:
-        units.parse_whole("frequency", written)
+        if units.parse_whole("frequency", written) <= 0:
+            raise ValueError(f"frequency '{written}' must be greater than zero")
         return written
 
 

@@ -2,31 +2,33 @@
 
 More depth never makes a run longer: the firing rule is built of maxima and sums alone, and a slot less only adds to
 them. So a depth that is too small for some depths of the others stays too small when those shrink: going through the
-channels once, each down to the least depth that loses nothing, leaves depths of which none can lose a slot.
+channels once, each down to the least depth that loses nothing, leaves depths of which none can lose a slot. Two things
+break that rule: units that share a memory port may change places there, and a FIFO that is deep enough to be a memory
+is slower than a shift register. There the channels are gone through until none has changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
 from sim.errors import DeadlockError
-from sim.streaming.graph import Graph
+from sim.streaming.graph import SHIFT_REGISTER, Graph
 from sim.streaming.outcome import Outcome
 
 Depths = dict[str, int]
 BRAM18 = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 """Words by bits of a RAMB18 (AMD UG573, UltraScale Architecture Memory Resources; 512 x 36 in simple dual port)."""
-SHIFT_REGISTER_DEPTH, SHIFT_REGISTER_BITS = 2, 1024
+SHIFT_REGISTER_BITS = 1024
 """Up to either, Vitis HLS builds a FIFO from shift registers (UG1399, auto_srl_max_depth and auto_srl_max_bits)."""
 CURVE_POINTS = 8
 
 
 def bram18(depth: int, bits: int) -> int:
     """Return the RAMB18 of a FIFO of `depth` words of `bits`: those of the shape that needs the fewest."""
-    if depth <= SHIFT_REGISTER_DEPTH or depth * bits <= SHIFT_REGISTER_BITS:
+    if depth <= SHIFT_REGISTER or depth * bits <= SHIFT_REGISTER_BITS:
         return 0
     return min(ceil(depth / words) * ceil(bits / width) for words, width in BRAM18)
 
@@ -73,6 +75,8 @@ class Sizer:
     def __init__(self, graph: Graph, run: Callable[[Graph], Outcome]) -> None:
         self.graph, self.run = graph, run
         self.names = list(graph.channels)
+        self.memories = [name for name in self.names if graph.channels[name].deep_send is not None]
+        self.monotone = not graph.ports and not self.memories
         self.least = {name: self._floor(name) for name in self.names}
         self._known: dict[tuple[int, ...], int | None] = {}
 
@@ -97,7 +101,7 @@ class Sizer:
         return Choice(dict(depths), cycles, sum(d * b for d, b in sizes), sum(bram18(d, b) for d, b in sizes))
 
     def occupancy(self) -> Depths:
-        """Return the peak of each channel in a run without bounds; with these depths it is the same run.
+        """Return the peak of each channel in a run without bounds; with these depths it takes no longer.
 
         Raises DeadlockError where even that run blocks.
         """
@@ -116,9 +120,13 @@ class Sizer:
 
     def shrink(self, start: Depths, order: Iterable[str], enough: int | None) -> Depths:
         """Return `start` with each channel in turn as shallow as it may be: within `enough` cycles, or running."""
-        depths = dict(start)
-        for name in order:
-            depths[name] = self._shallowest(depths, name, enough)
+        depths, before, order = dict(start), dict[str, int](), list(order)
+        while depths != before:
+            before = dict(depths)
+            for name in order:
+                depths[name] = self._shallowest(depths, name, enough)
+            if self.monotone:
+                break
         return depths
 
     def _shallowest(self, depths: Depths, name: str, enough: int | None) -> int:
@@ -127,6 +135,9 @@ class Sizer:
         Small depths are tried first: they are the likely ones, and the runs with them settle soonest.
         """
         low, high, reach = self.least[name], depths[name], 0
+        if name in self.memories and low <= SHIFT_REGISTER < high:
+            quick = self._good({**depths, name: SHIFT_REGISTER}, enough)
+            low, high = (low, SHIFT_REGISTER) if quick else (SHIFT_REGISTER + 1, high)
         while low < high:
             tried = min(low + reach, (low + high) // 2)
             if self._good({**depths, name: tried}, enough):
@@ -140,9 +151,19 @@ class Sizer:
         return cycles is not None and (enough is None or cycles <= enough)
 
     def is_least(self, depths: Depths, unbounded: Depths, enough: int | None) -> bool:
-        """Return whether each channel needs its depth even with all others unbounded: then none may have less."""
+        """Return whether each channel needs its depth even with all others unbounded: then none may have less.
+
+        Each FIFO is taken as fast as it is at any depth. Where units share ports this proves nothing: never there.
+        """
+        if self.memories:
+            quick = self._quick()
+            return quick.is_least(depths, quick.occupancy(), enough)
         deep = [name for name in self.names if depths[name] > self.least[name]]
-        return not any(self._good({**unbounded, name: depths[name] - 1}, enough) for name in deep)
+        return self.monotone and not any(self._good({**unbounded, name: depths[name] - 1}, enough) for name in deep)
+
+    def _quick(self) -> Sizer:
+        channels = {name: replace(channel, deep_send=None) for name, channel in self.graph.channels.items()}
+        return Sizer(replace(self.graph, channels=channels), self.run)
 
 
 def size(graph: Graph, run: Callable[[Graph], Outcome]) -> Sizing:
