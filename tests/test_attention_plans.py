@@ -293,3 +293,10 @@ def test_what_cannot_be_fused_is_noted() -> None:
     assert "runs layer by layer" in note["what"] and "stage1.0.attn" in " ".join(note["where"])
     idle = run("tiny_4x4", "gemm:8x8x8", {"mapping.interleave": 1}).notes
     assert [note["what"] for note in idle] == ["no attention is fused, there is nothing to interleave"]
+
+
+def test_a_tile_that_pes_cannot_keep_is_told() -> None:
+    assert message("fusemax", "attention:1x1x2048x64", {"mapping.tile.m": 1024}) == (
+        "attention: PEs keep scores in place, so a tile has at most 256 queries (mapping.tile.m) and 256 keys "
+        "(mapping.tile.n), not 1024 and 256"
+    )

@@ -121,6 +121,16 @@ def test_half_the_attention_layers_of_llama_2_70b_save_little_by_weight_bytes() 
     assert 1.05 < gain < 1.15
 
 
+@pytest.mark.parametrize("chip", ["tpu_v1", "fusemax"])
+def test_half_the_attention_layers_of_llama_2_70b_save_little_of_a_simulated_run(chip: str) -> None:
+    """The same in cycles: 80 blocks and the head, against 40 blocks of which the attention part is dropped."""
+    settings = {"phase": "decode", "context": 256, "depth": 1}
+    parts = ("layer.0.*", "layer.0.[gudsn]*", "head")  # a block; gate, up, down, swiglu, norms; the head
+    block, rest, head = (run(chip, "llama_2_70b", settings, layers=part).cycles for part in parts)
+    gain = (80 * block + head) / (40 * block + 40 * rest + head)
+    assert 1.05 < gain < 1.15
+
+
 def test_every_language_model_refuses_a_phase_that_is_none() -> None:
     with pytest.raises(ConfigError) as error:
         load("llama_3_8b", {"phase": "prefil"})

@@ -15,23 +15,39 @@ from sim.attention.fit import tile_sizes
 from sim.attention.layout import LEAD, Layout, turn
 from sim.attention.mapping import MAPPINGS, Wish
 from sim.attention.tiles import Row, Tile
+from sim.errors import MappingError
 from sim.plan import Claim, Free, Node, Order, Plan, Process
 
-INTERLEAVE = 2
-"""Tiles on which the array works while the max of one drains and the lanes finish another: as deep as the 256 cycles
-of the drain ask for on FuseMax."""
+INTERLEAVE = {True: 2, False: 1}
+"""Tiles on which the array works while another waits for the lanes: two where scores stay in place, as deep as the
+drain of the max through 256 rows asks for on FuseMax; else one."""
 
 
 @MAPPINGS.register("one_pass")
 def plans(wish: Wish) -> Iterator[Plan]:
-    """Yield the plan with most query tiles on chip at once, for each size of tiles."""
+    """Yield the plan with most query tiles on chip at once, for each size of tiles.
+
+    MappingError where a tile is fixed that PEs cannot keep in place.
+    """
     chosen = wish.choice.interleave
     for m, n in tile_sizes(wish):
-        for ahead in (INTERLEAVE, 1, 0) if chosen is None else (chosen,):
+        _check_kept(wish, m, n)
+        most = INTERLEAVE[bool(wish.arch.array and wish.arch.array.in_place)]
+        for ahead in range(most, -1, -1) if chosen is None else (chosen,):
             layout = next(_OnePass(wish, m, n, ahead).grouped_most(), None)
             if layout:
                 yield layout.planned()
                 break
+
+
+def _check_kept(wish: Wish, m: int, n: int) -> None:
+    array = wish.arch.array
+    assert array is not None  # the caller has made sure
+    if array.in_place and (m > array.rows or n > array.cols * array.count):
+        raise MappingError(
+            f"{wish.kernel.name}: PEs keep scores in place, so a tile has at most {array.rows} queries "
+            f"(mapping.tile.m) and {array.cols * array.count} keys (mapping.tile.n), not {m} and {n}"
+        )
 
 
 class _OnePass(Layout):
