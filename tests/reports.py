@@ -73,6 +73,7 @@ def blocks(text: str) -> Iterator[list[str]]:
 
 
 MAKERS: dict[str, Callable[[], None]] = {
+    "attention": itself("-m", "tests.perf.attention"),
     "dram": parts("dram", "tests/perf/dram.py"),
     "eyeriss": itself("tests/perf/eyeriss.py"),
     "pictures": lambda: draw(FOLDER),
