@@ -21,6 +21,7 @@ from sim.mapping import Tiling, tile_count
 from sim.passes import Passes, Planes
 from sim.plan import Fusion, Plan, Totals, totals
 from sim.planner import input_bytes
+from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES, Timeline
 from sim.version import __version__
@@ -245,7 +246,7 @@ class Book:
         counts: Counts = {}
         if total.macs:
             counts[self.array, self._mac(plan.kernel)] = total.macs
-            counts[self.array, "register"] = total.macs * self._register_bits()
+            counts[self.array, "register"] = total.macs * self._register_bits() + self._shifted_bits(plan)
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
             counts[self.array, "hop"] = counts.get((self.array, "hop"), 0) + elements * bits
@@ -268,12 +269,18 @@ class Book:
         self.costs.setdefault((self.array, "mac_activations"), cost)
         return "mac_activations"
 
+    def _shifted_bits(self, plan: Plan) -> float:
+        """Return the register bits written on the way into the PEs and out of them."""
+        formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
+        return sum(self.chip.bits(formats[operand]) * words for operand, words in shifted(plan, self.chip).items())
+
     def _register_bits(self) -> float:
         """Return the register bits that one PE writes for a product: what moves, and the sum.
 
         Source: the registers of sim.reference. The stationary operand rests; in output stationary both
         operands move and the sum is rewritten in place. In row stationary a product takes four accesses to the
-        scratchpads: both operands, the sum out and in (Chen et al., ISCA 2016).
+        scratchpads: both operands, the sum out and in (Chen et al., ISCA 2016). What shifts words into the PEs and
+        sums out of them comes on top, see sim.registers.
         """
         array, chip = self.chip.array, self.chip
         assert array is not None  # only contractions ask

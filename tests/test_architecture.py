@@ -15,7 +15,7 @@ LAYERS = [
     "errors units formats version extras display",
     "textfile yamlfile library extends registry",
     "arch dram pim kernel op dataflow graph workload blocks expressions wiring inline",
-    "ops mapping passes plan streaming",
+    "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",
     "timeline hardware frontend engine programs layout bounds",
     "energy result nest area",
