@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sim.dram.device import Device
 from sim.dram.energy import costs
-from sim.dram.schema import Constraint
+from sim.dram.schema import Constraint, Timing
 from sim.report.table import Column, pairs, table, wrap
 from sim.units import show_bytes, show_si
 
@@ -15,7 +17,7 @@ def device_text(device: Device, width: int) -> str:
     return "\n".join((
         wrap(f"{device.name}: {spec.description}", width),
         pairs(_facts(device), width),
-        "Timing, in clocks:\n" + _timing(device, width),
+        "Timing, in clocks:\n" + timing_table(spec.timing, spec.tCK, width),
         "Gaps between commands, in clocks:\n" + _gaps(device, width),
         "Sources:\n" + pairs(((name, _source(device, name)) for name in spec.sources), width, "  "),
     ))  # fmt: skip
@@ -40,11 +42,12 @@ def _facts(device: Device) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _timing(device: Device, width: int) -> str:
+def timing_table(timing: Mapping[str, Timing], tck: float, width: int) -> str:
+    """Return timing parameters in clocks and nanoseconds, with their sources; `tck`: picoseconds of a clock."""
     columns = [Column("  parameter", right=False), Column("clocks"), Column("ns"), Column("source", right=False)]
     return table(columns, (
-        (f"  {name}", f"{each.cycles:,}", f"{each.cycles * device.spec.tCK / 1000:.4g}", each.source)
-        for name, each in device.spec.timing.items()
+        (f"  {name}", f"{each.cycles:,}", f"{each.cycles * tck / 1000:.4g}", each.source)
+        for name, each in timing.items()
     ), width)  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from sim.dram.schema import clocks as in_clocks
 from sim.pim.device import Device
 from sim.pim.result import PimResult
 from sim.pim.schema import Energies
+from sim.report.device import timing_table
 from sim.report.table import Column, pairs, table, wrap
 from sim.result import Result
 from sim.units import show_bytes, show_si
@@ -89,7 +90,7 @@ def pim_text(device: Device, width: int) -> str:
         wrap(f"{device.name}: {spec.description}", width),
         pairs(_facts(device), width),
         "Operations of programs:\n" + pairs(_operations(device), width, "  "),
-        "Timing, in clocks:\n" + _timing(device, width),
+        "Timing, in clocks:\n" + timing_table(spec.timing, spec.tCK, width),
         "Gaps between commands, in clocks:\n" + _gaps(device, width),
         "Energy:\n" + pairs(_figures(device), width, "  ") if device.spec.energy else "Energy: no figures\n",
         "Sources:\n" + pairs(((name, each.text) for name, each in spec.sources.items()), width, "  "),
@@ -127,14 +128,6 @@ def _operation(device: Device, name: str) -> str:
     operation = device.spec.operations[name]
     waits = "; what comes after it waits for its data" if operation.blocks else ""
     return f"{operation.command} size times ({device.does(name).does.replace('_', ' ')}){waits}"
-
-
-def _timing(device: Device, width: int) -> str:
-    columns = [Column("  parameter", right=False), Column("clocks"), Column("ns"), Column("source", right=False)]
-    return table(columns, (
-        (f"  {name}", f"{each.cycles:,}", f"{each.cycles * device.spec.tCK / 1000:.4g}", each.source)
-        for name, each in device.spec.timing.items()
-    ), width)  # fmt: skip
 
 
 def _gaps(device: Device, width: int) -> str:
