@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sim.arch import Arch, Dram, Systolic
+from sim.arch.assignment import Assignment
 from sim.dataflow import DATAFLOWS
 from sim.errors import ConfigError, Problem, unknown
 from sim.kernel import Contraction
@@ -24,7 +25,7 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
             *_attention(chip, lowered), *_groups(chip, lowered),
-            *_unmapped(chip), *_on_banks(chip), *_bursts(chip)]  # fmt: skip
+            *_unmapped(chip), *_on_banks(chip), *_bursts(chip), *_rules(chip, lowered)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -126,20 +127,39 @@ def _groups(chip: Arch, lowered: Lowered) -> Iterator[Note]:
 
 
 def _unmapped(chip: Arch) -> Iterator[Note]:
-    if chip.fabric is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
+    if chip.families == {"fabric"} and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
         given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
         yield _note("a fabric has a stage for each layer, and nothing to map", given)
 
 
 def _on_banks(chip: Arch) -> Iterator[Note]:
-    if chip.pim is not None and (chip.mapping != type(chip.mapping)() or not chip.prefetch):
+    if chip.families != {"pim"}:
+        return
+    if chip.mapping != type(chip.mapping)() or not chip.prefetch:
         given = ["mapping"] if chip.mapping != type(chip.mapping)() else ["prefetch"]
         yield _note("matrices lie in the banks, where order says how they are multiplied", given)
     unread = ("bandwidth", "banks", "keep", "granule")
     idle = [f"{name}.{key}" for name, buffer in chip.buffers.items() for key in unread
-            if chip.pim is not None and getattr(buffer, key) != type(buffer).model_fields[key].default]  # fmt: skip
+            if getattr(buffer, key) != type(buffer).model_fields[key].default]  # fmt: skip
     if idle:
         yield _note("the SRAM of a companion has no ports that are waited for, and keeps what it has room for", idle)
+
+
+def _rules(chip: Arch, lowered: Lowered) -> Iterator[Note]:
+    """Yield a note on the rules that send no layer anywhere; parts of a fused attention are no layers any more."""
+    fused = any(task.op == "attention" for task in lowered.tasks)
+    idle = [f"assign[{index}]: {rule.unit}" for index, rule in enumerate(chip.assign)
+            if not any(_sent(rule, task) for task in lowered.tasks)
+            and not (fused and chip.units[rule.unit].family == "array")]  # fmt: skip
+    if idle:
+        yield _note("assign: no layer of the network fits, or the unit does not compute those that do", idle)
+
+
+def _sent(rule: Assignment, task: Task) -> bool:
+    """Return whether a layer, or what is fused behind it, is where a rule sends it."""
+    rows = max((kernel.m for kernel in task.kernels if isinstance(kernel, Contraction)), default=None)
+    behind = any(fnmatchcase(name, rule.layers) for name in task.fused)
+    return task.unit == rule.unit and (rule.holds(task.name, task.op, rows) or behind)
 
 
 def _bursts(chip: Arch) -> Iterator[Note]:

@@ -14,6 +14,7 @@ from sim.arch import Arch
 from sim.errors import CapacityError, ConfigError
 from sim.graph import Graph
 from sim.pim.cost import gemv
+from sim.report.summary import summarize
 from sim.result import Result
 from sim.timeline import CAUSES
 from sim.workload import open_workload
@@ -226,3 +227,39 @@ def test_a_matrix_that_does_not_fit_into_the_banks_says_by_how_much(tmp_path: Pa
     text = "inputs: {z: [1, 65536]}\nlayers:\n  - {name: b, op: linear, features: 65536, bias: false}\n"
     with pytest.raises(CapacityError, match=r"matrix of 'b' does not fit .* rows of every bank too many"):
         run(shared(SLOW, **THREE), network(tmp_path, text))
+
+
+@pytest.mark.parametrize("past", [1, 24, 200])
+def test_a_fabric_reads_the_cache_of_earlier_tokens(tmp_path: Path, past: int) -> None:
+    """Keys and values of all earlier tokens come from memory, once; those of this one go there."""
+    graph = network(tmp_path, "inputs: {q: [1, 1, 32], k: [1, 1, 32], v: [1, 1, 32]}\nlayers:\n"
+                    f"  - {{name: f, op: attention, in: [q, k, v], heads: 4, past: {past}, cache: true}}")  # fmt: skip
+    found = run(shared(SLOW), graph)
+    assert {layer.unit for layer in found.layers} == {"fabric"}
+    assert found.traffic_bytes["dram"]["read"] == {"input": 3 * 32, "kv": 2 * past * 32}
+    assert found.cycles >= 2 * past * 32 / 2  # 2 bytes a cycle
+    assert set(ledgers(found).values()) == {found.cycles}
+    alone = run("streaming_fabric", graph)
+    assert alone.traffic_bytes["dram"]["read"]["kv"] == pytest.approx(2 * past * 32, abs=128)  # whole words
+    grown = run("streaming_fabric", "gpt2", {"phase": "decode", "context": past, "depth": 1}, layers="layer.0.*")
+    assert grown.traffic_bytes["dram"]["read"]["kv"] == pytest.approx(2 * past * 768, abs=128)
+    assert grown.traffic_bytes["dram"]["write"]["kv"] == 2 * 768
+
+
+RULES = "assign: no layer of the network fits, or the unit does not compute those that do"
+
+
+@pytest.mark.parametrize(("rules", "idle"), [
+    ([{"unit": "banks", "rows": 1}], []),
+    ([{"unit": "banks", "layers": "fc", "rows": 1}, {"unit": "banks", "rows": 1}], ["assign[0]: banks"]),
+    ([{"unit": "banks", "operators": "liner"}, {"unit": "vector"}], ["assign[0]: banks", "assign[1]: vector"]),
+])  # fmt: skip
+def test_a_rule_that_sends_nothing_is_noted(rules: list[dict[str, Any]], idle: list[str]) -> None:
+    """And nothing else is: buffers, mapping and prefetch count where there are arrays."""
+    found = run("npu_pim", "gemv:64x64", {"assign": rules, "prefetch": False, "mapping.effort": 2})
+    assert {note["what"]: note["where"] for note in found.notes} == ({RULES: idle} if idle else {})
+
+
+def test_what_stays_in_the_banks_is_told() -> None:
+    text = " ".join(summarize(run("npu_pim", "gemv:64x64")).split())
+    assert "less, as tensors stay on chip or in the banks)" in text

@@ -205,9 +205,8 @@ class Account:
         for unit, layer in run.wiring.layer.items():
             made = run.graph.units[unit]
             if layer == stage.name and made.bursts is not None:
-                operand = "weight" if unit.endswith(".weights") else "output" if made.bursts.write else "input"
                 way = "write" if made.bursts.write else "read"
-                add(PORT, way, operand, made.firings * run.wiring.word)
+                add(PORT, way, _operand(stage, unit, way), made.firings * run.wiring.word)
         if self.memory.loads[index] and not fold.streamed:
             add(PORT, "read", "weight", stage.matrix * self.chip.bits("weight") / 8)
         for way, operand, count in self.on_chip(stage, fold):
@@ -275,6 +274,15 @@ class Account:
 def _slow(pair: tuple[Stage, Fold]) -> dict[str, Any]:
     stage, fold = pair
     return {"layer": stage.name, "interval": fold.cycles, "pe": fold.pe, "simd": fold.simd}
+
+
+def _operand(stage: Stage, unit: str, way: str) -> str:
+    """Return what a unit at the port moves for a stage."""
+    if way == "write":
+        return stage.task.result
+    if unit.endswith(".weights"):
+        return "weight"
+    return stage.sources[int(unit.removeprefix(f"{stage.name}.load"))].operand
 
 
 def _where(run: PartRun, stage: Stage, fold: Fold) -> str:

@@ -66,7 +66,7 @@ def estimate(stages: Sequence[Stage], plan: Plan, folder: Folder, images: int) -
             if source.tensor in ends:
                 first, last, tokens = ends[source.tensor]
             else:
-                brought = _words(source.tokens * source.width, "input", folder)
+                brought = _words(source.tokens * source.width, source.operand, folder)
                 first, last, tokens, words = 0.0, float(brought), source.tokens, words + brought
             begin = max(begin, first + (last - first) * _ahead(stage, source) / max(1, tokens))
             behind = max(behind, last)

@@ -6,7 +6,7 @@ needs other tokens than its producer makes (a flattened image, heads of attentio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, product
@@ -24,12 +24,16 @@ Flow = Literal["stream", "window", "whole"]
 
 @dataclass(frozen=True)
 class Source:
-    """An input of a stage: the tensor, its tokens an image, the elements of a token, and how it is taken."""
+    """An input of a stage: the tensor, its tokens an image, the elements of a token, how it is taken, and as what.
+
+    `operand` is "kv" for what is there from earlier steps, as the cache of keys; it comes from off chip.
+    """
 
     tensor: str
     tokens: int
     width: int
     flow: Flow
+    operand: str = "input"
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def _stage(task: Task, node: Node, images: int, made: Mapping[str, int], graph: 
     work = sum(count for k in lanes for _, count in k.operations)
     axes = _axes(task, node)
     sources = tuple(_source(t, task, node, tokens, axes, images, made, graph) for t in tensors)
+    sources += tuple(_states(node, images))
     return Stage(task, sources, tokens, size // tokens, products, elements,
                  ceil(work / images / max(1, elements or size)), axes)  # fmt: skip
 
@@ -199,6 +204,15 @@ def _source(tensor: str, task: Task, node: Node, tokens: int, axes: tuple[Axis, 
     if count != wanted or moving or late or len(task.kernels) > 1:
         return Source(tensor, count, width, "whole")
     return Source(tensor, count, width, "window" if axes else "stream")
+
+
+def _states(node: Node, images: int) -> Iterator[Source]:
+    """Yield what a layer reads of earlier steps, a cache or a recurrent state: all of an image's before it begins."""
+    for name, shape in node.op.state_shapes(node.input_shapes).items():
+        elements, rows = prod(shape) // images, prod(shape[:-1])
+        if elements:
+            tokens = rows // images if rows % images == 0 else 1
+            yield Source(f"{node.name}.{name}", tokens, elements // tokens, "whole", "kv")
 
 
 def _elements_of(tensor: str, node: Node, graph: Graph) -> int:

@@ -90,7 +90,7 @@ class Wiring:
     def _input(self, index: int, source: Source, stage: Stage) -> str:
         """Return the channel that brings an input, with what feeds it where it comes from off chip."""
         maker = self.made.get(source.tensor)
-        bits = self.chip.bits("input")
+        bits = self.chip.bits(source.operand)
         if maker is not None:
             depth = max(self.fabric.fifo, self._depth(maker)) + ahead(stage, source)
             return self._channel(f"{maker.name}->{stage.name}", source.width, bits, depth)

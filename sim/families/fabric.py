@@ -35,6 +35,7 @@ def run_on_fabric(request: Request) -> Result:
 
 
 def _last(request: Request) -> frozenset[str]:
-    """Return the tensors that leave the network: those that no layer of it reads."""
+    """Return the tensors that leave the network: those that no layer of it reads, and what joins a cache."""
     read = {tensor for task in request.lowered.tasks for _, tensor in task.reads}
-    return frozenset(task.writes for task in request.lowered.tasks if task.writes not in read)
+    return frozenset(task.writes for task in request.lowered.tasks
+                     if task.writes not in read or task.result == "kv")  # fmt: skip

@@ -48,7 +48,7 @@ class SharedBook(Book):
         deeds = self.deeds.get(index)
         if deeds is None:
             return super()._layer(index, task, plans, timeline, lowered)
-        traffic = _moved(plans[0][1], deeds.traffic)
+        traffic = _moved(plans[0][1], deeds)
         counts: Counts = dict(deeds.counts)
         self._count_accesses(counts, "dram", traffic.get("dram", {}))
         causes = timeline.ledgers[task.unit].of_layer(index)
@@ -64,10 +64,13 @@ class SharedBook(Book):
         ), counts  # fmt: skip
 
 
-def _moved(total: Totals, own: Traffic) -> Traffic:
+def _moved(total: Totals, deeds: Deeds) -> Traffic:
     """Return what a job moved: to and from memory, and in the memories of its unit."""
-    traffic: Traffic = {memory: {way: dict(o) for way, o in ways.items()} for memory, ways in own.items()}
-    read = {"weight": total.load.get("weight", 0) + total.load.get("parameter", 0), "input": total.load.get("input", 0)}
+    traffic: Traffic = {memory: {way: dict(o) for way, o in ways.items()} for memory, ways in deeds.traffic.items()}
+    loaded = total.load.get("input", 0)
+    cached = min(deeds.cached, loaded)  # nothing is loaded where memory is ideal
+    read = {"weight": total.load.get("weight", 0) + total.load.get("parameter", 0),
+            "input": loaded - cached, "kv": cached}  # fmt: skip
     ways = {"read": read, "write": {"output": total.store.get("output", 0)}}
     found = {way: {o: count for o, count in operands.items() if count} for way, operands in ways.items()}
     return {**({"dram": found} if any(found.values()) else {}), **traffic}

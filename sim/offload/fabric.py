@@ -108,9 +108,11 @@ class FabricJobs:
             blocks = (done.part.plan.cost + done.fifos).bram18
             self.books.leakage[ON_CHIP] = max(self.books.leakage.get(ON_CHIP, 0.0), blocks * account.leakage)
         slots = [account.slots(stage, fold) for stage, fold in pairs]
+        cached = sum(s.tokens * s.width for stage, _ in pairs for s in stage.sources if s.operand == "kv") * images
         return Deeds(
             counts, {ON_CHIP: traffic} if any(traffic.values()) else {},
             self.peak,
             sum(used for used, _ in slots), sum(every for _, every in slots),
             {"pipeline": {s.name: {"pe": f.pe, "simd": f.simd, "interval": f.cycles} for s, f in pairs}},
+            self.chip.bytes_of("input", cached),
         )  # fmt: skip

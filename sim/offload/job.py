@@ -20,7 +20,7 @@ Action = tuple[str, str]
 @dataclass(frozen=True)
 class Deeds:
     """What a layer does on its unit: events by (component, action), bytes on chip, the unit's most MACs a cycle,
-    PE-slots that hold work and all of them, how it is mapped."""
+    PE-slots that hold work and all of them, how it is mapped, bytes of its inputs that are a cache's."""
 
     counts: Mapping[Action, float]
     traffic: Traffic
@@ -28,6 +28,7 @@ class Deeds:
     used: int
     slots: int
     mapping: Mapping[str, Any]
+    cached: int = 0
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,12 @@ def _groups(tasks: Sequence[Task], chip: Arch, makers: Makers) -> Iterator[list[
 
 
 def _leaving(group: Sequence[Task], request: Request) -> list[str]:
-    """Return the tensors of a group that others read, or nobody: they go to memory."""
+    """Return the tensors of a group that others read, or nobody, or that join a cache: they go to memory."""
     inside = {id(task) for task in group}
     elsewhere = {tensor for t in request.lowered.tasks if id(t) not in inside for _, tensor in t.reads}
     within = {tensor for task in group for _, tensor in task.reads}
-    return [task.writes for task in group if task.writes in elsewhere or task.writes not in within]
+    kept = {task.writes for task in group if task.result == "kv"} | elsewhere
+    return [task.writes for task in group if task.writes in kept or task.writes not in within]
 
 
 def _merged(group: Sequence[Task], leaving: Sequence[str]) -> tuple[Task, tuple[str, ...]]:

@@ -116,7 +116,8 @@ def _memory(result: Result) -> list[tuple[str, str]]:
     if moved:
         text = f"{show_bytes(moved)} off chip"
         if needed:
-            kept = "; less, as tensors stay on chip" if moved < needed else ""
+            where = "on chip or in the banks" if "pim" in (u["kind"] for u in result.units.values()) else "on chip"
+            kept = f"; less, as tensors stay {where}" if moved < needed else ""
             text += f", {moved / needed:.2f} x compulsory ({show_bytes(needed)}: each operand of a MAC once{kept})"
         busy = result.dram.get(OFF_CHIP, {}).get("bandwidth_utilization")
         lines.append(("traffic", text if busy is None else f"{text}; {busy:.0%} of the bandwidth"))
