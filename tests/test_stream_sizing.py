@@ -103,6 +103,25 @@ channel: {preset: hls, depth: 8}
     assert simulate(str(path), {"channel.depth": 2}).cycles == sized.cycles
 
 
+def test_sizing_is_no_slower_than_the_depths_written_where_more_room_lets_a_reader_in_the_way(tmp_path: Path) -> None:
+    """With room for all its words, the second reader takes the port from the first, for which everybody waits."""
+    path = tmp_path / "turns.yaml"
+    path.write_text("""name: turns
+ports: {m: {}}
+units:
+  first: {kind: reader, port: m, words: 1024, push: x}
+  second: {kind: reader, port: m, words: 1024, address: 4096, push: y}
+  all: {kind: reduce, firings: 1024, group: 1024, pop: x, push: t}
+  join: {kind: zip, firings: 1024, group: 1024, pop: {t: first, y: each}, push: z}
+  sink: {kind: sink, firings: 1024, pop: z}
+channel: {depth: 2}
+""")
+    written, sizing = simulate(str(path)), size_fifos(str(path))
+    unbounded = simulate(str(path), dict.fromkeys((f"channels.{name}.depth" for name in "xytz"), "unbounded"))
+    assert written.cycles is not None and unbounded.cycles is not None
+    assert sizing.sized.cycles <= written.cycles < unbounded.cycles
+
+
 def diamond() -> Graph:
     """A graph whose two ways round can trade slots: which of the two is the deeper does not matter to the cycles."""
     units = [

@@ -36,8 +36,8 @@ def simulate(graph: Graph | str, overrides: Mapping[str, object] = {}, engine: s
 def size_fifos(graph: Graph | str, overrides: Mapping[str, object] = {}) -> Sizing:
     """Return the least depths that keep the throughput of `graph`, and what they cost.
 
-    The depths of the graph itself play no part. Raises ConfigError where the graph is wired wrongly, DeadlockError
-    where no depths let it run.
+    The depths of the graph itself play no part, but where they are quicker than more room is. Raises ConfigError where
+    the graph is wired wrongly, DeadlockError where no depths let it run.
     """
     graph = load(graph, overrides) if isinstance(graph, str) else graph
     return size(checked(graph), outcome)

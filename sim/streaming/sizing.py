@@ -4,7 +4,8 @@ More depth never makes a run longer: the firing rule is built of maxima and sums
 them. So a depth that is too small for some depths of the others stays too small when those shrink: going through the
 channels once, each down to the least depth that loses nothing, leaves depths of which none can lose a slot. Two things
 break that rule: units that share a memory port may change places there, and a FIFO that is deep enough to be a memory
-is slower than a shift register. There the channels are gone through until none has changed.
+is slower than a shift register. There the channels are gone through until none has changed, from the depths that the
+graph has where those are quicker than all the room there could be.
 """
 
 from __future__ import annotations
@@ -118,6 +119,14 @@ class Sizer:
             depths |= {name: depths[name] + 1 for name in at_once}
         return depths
 
+    def quickest(self, peaks: Depths) -> Depths:
+        """Return `peaks`, or the graph's own depths where more room makes the run longer, as it may with ports."""
+        if self.monotone:
+            return peaks
+        own = {name: peaks[name] if (depth := self.graph.channels[name].depth) is None else depth for name in peaks}
+        found, enough = self.cycles(own), self.cycles(peaks)
+        return own if found is not None and enough is not None and found < enough else peaks
+
     def shrink(self, start: Depths, order: Iterable[str], enough: int | None) -> Depths:
         """Return `start` with each channel in turn as shallow as it may be: within `enough` cycles, or running."""
         depths, before, order = dict(start), dict[str, int](), list(order)
@@ -170,12 +179,13 @@ def size(graph: Graph, run: Callable[[Graph], Outcome]) -> Sizing:
     """Return the sizing of a graph that has passed the checks; DeadlockError where no depths let it run."""
     sizer = Sizer(graph, run)
     peaks = sizer.occupancy()
-    enough = sizer.cycles(peaks)
-    orders = _orders(sizer, peaks)
-    sized = sizer.shrink(peaks, orders[0], enough)
+    start = sizer.quickest(peaks)
+    enough = sizer.cycles(start)
+    orders = _orders(sizer, start)
+    sized = sizer.shrink(start, orders[0], enough)
     proven = sizer.is_least(sized, peaks, enough)
     if not proven:
-        others = [sizer.shrink(peaks, order, enough) for order in orders[1:]]
+        others = [sizer.shrink(start, order, enough) for order in orders[1:]]
         sized = min((sized, *others), key=lambda depths: sizer.choice(depths).bits)
     running = sizer.shrink(sized, _orders(sizer, sized)[0], None)
     return Sizing(sizer.choice(sized), sizer.choice(peaks), proven, _curve(sizer, running, sized))
