@@ -42,8 +42,8 @@ class Banks:
         self.held = [0, 0]
         self.hits: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
         self.misses: tuple[dict[int, Request], dict[int, Request]] = ({}, {})
-        self.active: list[Request] = []
-        self.active_in = [0] * banks
+        self.active: dict[int, Request] = {}
+        self.active_in = [False] * banks
         self.column_slot = (0, banks)
         self.activate_slot, self.precharge_slot = 2 * banks, 3 * banks
 
@@ -75,53 +75,43 @@ class Banks:
 
     def retire(self, request: Request) -> None:
         """Take out an active request; those that want another row of its bank may close its row now."""
-        self.active.remove(request)
         bank = request[BANK]
-        self.active_in[bank] -= 1
-        if not self.active_in[bank]:
-            self._sort(bank)
+        del self.active[self.column_slot[request[KIND]] + bank]
+        self.active_in[bank] = False
+        at = self.open_row[bank]
+        for kind in (READ, WRITE):
+            for other in self.waiting[kind][bank]:
+                if other[ROW] != at:
+                    self.misses[kind][self.precharge_slot + bank] = other
+                    break
 
     def hold(self, request: Request) -> None:
-        """Begin to open the row of a request; until it is open, nothing else goes to its bank."""
+        """Begin to open the row of a request in a closed bank; until it is open, nothing else goes to its bank."""
         bank, kind = request[BANK], request[KIND]
         self.waiting[kind][bank].remove(request)
         self.held[kind] -= 1
-        self.active_in[bank] += 1
+        self.active_in[bank] = True
         self.open_row[bank] = OPENING
         self.misses[READ].pop(self.activate_slot + bank, None)
         self.misses[WRITE].pop(self.activate_slot + bank, None)
 
     def open(self, request: Request) -> None:
-        """Take it that the row of a request is open."""
-        self.active.append(request)
-        self.open_row[request[BANK]] = request[ROW]
-        self._sort(request[BANK])
+        """Take it that the row of a held request is open."""
+        bank, row = request[BANK], request[ROW]
+        self.active[self.column_slot[request[KIND]] + bank] = request
+        self.open_row[bank] = row
+        for kind in (READ, WRITE):
+            for other in self.waiting[kind][bank]:
+                if other[ROW] == row:
+                    self.hits[kind][self.column_slot[kind] + bank] = other
+                    break
 
     def close(self, bank: int) -> None:
         """Close the row of a bank."""
         self.open_row[bank] = CLOSED
-        self._sort(bank)
-
-    def _sort(self, bank: int) -> None:
         for kind in (READ, WRITE):
             misses, queue = self.misses[kind], self.waiting[kind][bank]
             self.hits[kind].pop(self.column_slot[kind] + bank, None)
-            misses.pop(self.activate_slot + bank, None)
             misses.pop(self.precharge_slot + bank, None)
             if queue:
-                self._fill(kind, queue, bank)
-
-    def _fill(self, kind: int, queue: list[Request], bank: int) -> None:
-        at = self.open_row[bank]
-        if at == CLOSED:
-            self.misses[kind][self.activate_slot + bank] = queue[0]
-            return
-        for request in queue:
-            if request[ROW] == at:
-                self.hits[kind][self.column_slot[kind] + bank] = request
-                break
-        if not self.active_in[bank]:
-            for request in queue:
-                if request[ROW] != at:
-                    self.misses[kind][self.precharge_slot + bank] = request
-                    break
+                misses[self.activate_slot + bank] = queue[0]

@@ -49,7 +49,7 @@ class Channel(Maintained):
         """Return all that decides what comes next, with clocks counted from `since`: equal states go on equally."""
         banks = self.banks
         waiting = tuple(_relative(request, since) for kind in banks.waiting for bank in kind for request in bank)
-        active = tuple(_relative(request, since) for request in banks.active)
+        active = tuple(_relative(request, since) for request in banks.active.values())
         due = self.next_refresh - since if self._interval else None
         streams = tuple(
             (max(0, each.since - since), *(tuple(part[each.at :]) for part in each.parts())) for each in self.streams
@@ -83,9 +83,11 @@ class Channel(Maintained):
         if len(streams) > 1:
             return self._take_in_turn(clock)
         stream = streams[0]
+        if stream.since > clock:
+            return stream.since
         for _ in range(self._per_clock):
-            if stream.since > clock or not self._enter(stream, clock):
-                break
+            if not self._enter(stream, clock):
+                return NEVER
             if stream.at == len(stream.banks):
                 streams.popleft()
                 return NEVER
@@ -142,7 +144,9 @@ class Channel(Maintained):
 
     def _issue_next(self, now: int, limit: int) -> bool:
         """Issue the command that comes first from `now` to `limit`; return whether there is one."""
-        pick = self._pick_active(now, limit + 1)
+        pick: Pick = limit + 1, None, -1
+        if active := self.banks.active:
+            pick = self._oldest(now, pick, active, -1, ARRIVAL)
         if self._orders:
             due = self._order_clock(now)
             if due < pick[0]:
@@ -158,23 +162,6 @@ class Channel(Maintained):
         self._issue(request, slot, clock)
         return True
 
-    def _pick_active(self, now: int, before: int) -> Pick:
-        """Return when the first active request can be served, which, and its slot, if before clock `before`."""
-        if not self.banks.active:
-            return before, None, -1
-        banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
-        best, found, where = before, None, -1
-        for request in banks.active:
-            slot = banks.column_slot[request[KIND]] + request[BANK]
-            if floor[slot] > best:
-                continue
-            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
-            if clock < now:
-                clock = now
-            if clock < best or (clock == best and found is not None and request[ARRIVAL] < found[ARRIVAL]):
-                best, found, where = clock, request, slot
-        return best, found, where
-
     def _pick_waiting(self, now: int, pick: Pick) -> Pick:
         """Return the oldest of the ready requests of the served queue, or `pick` where none is before its clock."""
         self._choose_queue()
@@ -186,19 +173,19 @@ class Channel(Maintained):
         oldest = -1 if hit is pick or taken is None else taken[NUMBER]
         return self._oldest(now, hit, banks.misses[serving], oldest)
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
-        """Return the oldest of the requests in `slots` that are ready first, if before the clock of `pick`, or at it
-        and before number `oldest`; else `pick`."""
-        ready, floor, look = self.timing.ready, self._floor, self._look
-        best = pick[0]
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: int = NUMBER) -> Pick:
+        """Return the oldest (`by` NUMBER or ARRIVAL) of the requests in `slots` that are ready first, if before the
+        clock of `pick`, or at it and before `oldest`; else `pick`."""
+        ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]
         for slot, request in slots.items():
-            if floor[slot] > best:
+            since = floor[slot]
+            if since > best or (request[by] > oldest and (since == best or best == now)):
                 continue
             clock = floor[slot] = max(look[slot](ready)) >> SHIFT
             if clock < now:
                 clock = now
-            if clock < best or (clock == best and request[NUMBER] < oldest):
-                best, oldest = clock, request[NUMBER]
+            if clock < best or (clock == best and request[by] < oldest):
+                best, oldest = clock, request[by]
                 pick = clock, request, slot
         return pick
 
@@ -222,12 +209,12 @@ class Channel(Maintained):
     def _access(self, request: Request, slot: int, clock: int) -> None:
         """Issue the read or write of a request; it is served."""
         banks, bank, kind = self.banks, request[BANK], request[KIND]
-        active = banks.active_in[bank] > 0 and request in banks.active
+        active = banks.active.get(slot) is request
         self.waits.access(request, max(self._look[slot](self.timing.ready)), clock, active)
         if active:
             banks.retire(request)
         else:
-            self._count_row(request, "row_hits")
+            self.counters.row_hits += self._begins(request)
             banks.leave(request)
             if kind:
                 self._buffered.discard(request[BURST])
@@ -244,7 +231,7 @@ class Channel(Maintained):
     def _activate(self, request: Request, slot: int, clock: int) -> None:
         bank = request[BANK]
         self.waits.activate(request, max(self._look[slot](self.timing.ready)), clock)
-        self._count_row(request, "row_misses")
+        self.counters.row_misses += self._begins(request)
         self._open(request, clock)
         if request[KIND]:
             self._buffered.discard(request[BURST])
@@ -259,7 +246,7 @@ class Channel(Maintained):
     def _precharge(self, request: Request, slot: int, clock: int) -> None:
         bank = request[BANK]
         self.waits.precharge(bank, max(self._look[slot](self.timing.ready)), clock)
-        self._count_row(request, "row_conflicts")
+        self.counters.row_conflicts += self._begins(request)
         self._conflicts.add(request[NUMBER])
         self.banks.close(bank)
         self.waits.close(bank, clock)
@@ -267,11 +254,10 @@ class Channel(Maintained):
         self.counters.precharges += 1
         self._put(self._slot_commands[3], bank, clock, request)
 
-    def _count_row(self, request: Request, outcome: str) -> None:
-        """Count the outcome of a request at its first command, and at no later one."""
+    def _begins(self, request: Request) -> bool:
+        """Return whether a command is the first of a request, so that it tells the outcome of its row."""
         number = request[NUMBER]
-        if number in self._conflicts:
-            if outcome != "row_conflicts":
-                self._conflicts.discard(number)
-        else:
-            setattr(self.counters, outcome, getattr(self.counters, outcome) + 1)
+        if number not in self._conflicts:
+            return True
+        self._conflicts.discard(number)
+        return False

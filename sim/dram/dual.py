@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.dram.bank import ARRIVAL, BANK, KIND, NUMBER, Request
+from sim.dram.bank import ARRIVAL, NUMBER, Request
 from sim.dram.channel import Channel, Pick
 from sim.dram.device import Device
 from sim.dram.maintenance import Logged
@@ -21,21 +21,25 @@ class DualBusChannel(Channel):
     """A channel that issues up to one column and one row command a clock."""
 
     def _issue_next(self, now: int, limit: int) -> bool:
-        column = self._pick_active(now, limit + 1)
+        column: Pick = limit + 1, None, -1
+        if active := self.banks.active:
+            column = self._oldest(now, column, active, -1, ARRIVAL)
         if self._orders:
             return self._issue_beside_orders(now, column)
         self._choose_queue()
-        serving, nothing = self._serving, (limit + 1, None, -1)
-        if column[0] != now:
-            column = self._oldest(now, column, self.banks.hits[serving], -1)
-        row = self._oldest(now, nothing, self.banks.misses[serving], -1)
+        serving, hits, misses = self._serving, self.banks.hits, self.banks.misses
+        if column[0] != now and hits[serving]:
+            column = self._oldest(now, column, hits[serving], -1)
+        row: Pick = min(column[0], limit) + 1, None, -1
+        if misses[serving]:
+            row = self._oldest(now, row, misses[serving], -1)
         if row[0] < column[0]:
             return self._issue_pick(row)
         if not self._issue_pick(column):
             return False
         self._choose_queue()
         if self._serving != serving or (row[2] - column[2]) % self.banks.banks == 0:
-            row = self._oldest(column[0], (column[0] + 1, None, -1), self.banks.misses[self._serving], -1)
+            row = self._oldest(column[0], (column[0] + 1, None, -1), misses[self._serving], -1)
         if row[0] == column[0]:
             self._issue_pick(row)
         return True
@@ -79,39 +83,25 @@ class HalfClockChannel(DualBusChannel):
         pairs = (self._pairs_at - since, *self._pairs_with) if self._pairs_at > since else None
         return *super().state(since), since & 1, pairs
 
-    def _pick_active(self, now: int, before: int) -> Pick:
-        """Return the next access of an active request before clock `before`, on a rising edge."""
-        if not self.banks.active:
-            return before, None, -1
-        banks, ready, floor, look = self.banks, self.timing.ready, self._floor, self._look
-        best, found, where = before, None, -1
-        for request in banks.active:
-            slot = banks.column_slot[request[KIND]] + request[BANK]
-            if floor[slot] > best:
-                continue
-            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
-            clock = (clock if clock > now else now) | 1
-            if clock < best or (clock == best and found is not None and request[ARRIVAL] < found[ARRIVAL]):
-                best, found, where = clock, request, slot
-        return best, found, where
-
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int) -> Pick:
-        if not slots:
-            return pick
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: int = NUMBER) -> Pick:
         ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]
         closes_from, closes = self.banks.precharge_slot, self._slot_commands[3]
         for slot, request in slots.items():
-            if floor[slot] > best:
+            since = floor[slot]
+            if since > best or (request[by] > oldest and (since == best or best == now)):
                 continue
-            clock = floor[slot] = max(look[slot](ready)) >> SHIFT
+            clock = max(look[slot](ready)) >> SHIFT
+            if slot < closes_from:
+                clock |= 1
+            floor[slot] = clock
             if clock > best:
                 continue
             if clock < now:
                 clock = now
             if not clock & 1 and (slot < closes_from or self._pairs(closes, slot - closes_from, clock)):
                 clock += 1
-            if clock < best or (clock == best and request[NUMBER] < oldest):
-                best, oldest = clock, request[NUMBER]
+            if clock < best or (clock == best and request[by] < oldest):
+                best, oldest = clock, request[by]
                 pick = clock, request, slot
         return pick
 

@@ -74,8 +74,9 @@ class Timing:
         """Take it that `command` goes to `node` at `clock`; later commands see it."""
         ready, base = self.ready, clock << SHIFT
         for place, gap in self.updates[command][node]:
-            if ready[place] < base + gap:
-                ready[place] = base + gap
+            at = base + gap
+            if ready[place] < at:
+                ready[place] = at
         for history, window, updates in self.windows[command][node]:
             history.append(clock)
             if len(history) == window:

@@ -59,7 +59,8 @@ class Waits:
         if gap > 0:
             if opened:
                 gap -= self._lay_opening(request, gap, clock)
-            self._lay(self._name(self._reason(ready, clock), request, clock), gap)
+            if gap:
+                self._lay(self._name(self._reason(ready, clock), request, clock), gap)
         self._free[bus] = clock + self._burst
         self._moved[bus] += 1
 
@@ -73,7 +74,8 @@ class Waits:
         until = min(gap, max(0, begun + self._to_access[kind] - (clock - gap)))
         late = min(until, max(0, begun - (clock - gap))) if cause == QUEUE else until
         self._lay(cause, late)
-        self._lay(self._opening[kind], until - late)
+        if late < until:
+            self._lay(self._opening[kind], until - late)
         return until
 
     def _lay(self, cause: str, clocks: int) -> None:
