@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import fsum
 from typing import Any
 
@@ -11,7 +11,7 @@ from sim import energy
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
-from sim.energy.memory import dram_costs, dram_counts, share_out
+from sim.energy.memory import dram_costs, dram_counts
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Attention, Contraction, Kernel, VectorWork
@@ -363,3 +363,15 @@ def _sum_traffic(parts: Sequence[Traffic]) -> Traffic:
     for part in parts:
         _merge_traffic(total, part)
     return total
+
+
+def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
+    """Return the layers with energy that no layer has alone: activations, refresh, standby, bytes beside the useful
+    ones. Each gets a share by its off-chip bytes; by its cycles where none has any."""
+    parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
+    parts = parts if any(parts) else [layer.cycles for layer in layers]
+    whole = sum(parts)
+    return [
+        replace(layer, energy_pj=layer.energy_pj + (energy_pj * part / whole if whole else 0.0))
+        for layer, part in zip(layers, parts, strict=True)
+    ]

@@ -17,6 +17,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from sim import commands
 from sim.errors import TiletickError, unknown
@@ -46,6 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells what is wrong with an option in one line, as all mistakes are told."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise TiletickError where an option's value is wrong; where words are missing or too many, show usage."""
+        if message.startswith("argument "):
+            raise TiletickError(message.removeprefix("argument "))
+        super().error(message)
+
+
 def command_names() -> dict[str, str]:
     """Return each command to the module that holds it; `import_` is the module of `import`."""
     found = (module.name for module in pkgutil.iter_modules(commands.__path__))
@@ -63,7 +74,7 @@ def _dispatch(words: list[str]) -> int:
     if name not in known:
         raise TiletickError(unknown("command", name, known))
     command = importlib.import_module(known[name])
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"tiletick {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.arguments(parser)

@@ -196,14 +196,16 @@ def test_a_device_by_its_name_is_a_memory():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("memory.device", "ddr4_2400", r"--set memory.*: unknown DRAM device 'ddr4_2400'; did you mean 'ddr4_2400r'"),
-        ("memory.mapping", ["Row", "Bank", "Column"], r"--set memory.*misses Rank, BankGroup; it needs each of"),
-        ("memory.timing", {"tRC": 20}, r"--set memory.*: timing contradicts itself: tRC = 20 < tRAS \+ tRP = 55"),
+        ("memory.device", "ddr4_2400", r"^--set memory.device: unknown DRAM device 'ddr4_2400'; did you"),
+        ("memory.mapping", ["Row", "Bank", "Column"], r"^--set memory.mapping: misses Rank, BankGroup; it needs"),
+        ("memory.timing", {"tRC": 20}, r"^--set memory.timing: memory.timing.tRC: .* tRC = 20 < tRAS"),
         ("memory.layout.weight", "tile", r"--set memory.layout.weight: unknown value 'tile'; did you mean 'tiled'"),
         ("memory.extrapolate", "no", r"--set memory.extrapolate: .*"),
         ("memory.channels", 3, r"--set memory.channels: must be a power of two, not 3"),
-        ("memory.tRCD", 20, r"--set memory.*: 'tRCD' is a timing parameter: set memory.timing.tRCD, in clocks"),
-        ("memory.timing", {"tRDC": 20}, r"--set memory.*: timing.tRDC: unknown timing parameter 'tRDC'; did you mean"),
+        ("memory.tRCD", 20, r"^--set memory.tRCD: 'tRCD' is a timing parameter: set memory.timing.tRCD, in clocks"),
+        ("memory.timing.tRAS", 300, r"^--set memory.timing.tRAS: timing contradicts itself: tRC = 55 < tRAS"),
+        ("memory.write_high", 0.1, r"^--set memory.write_high: 0.2 must not be above write_high \(0.1\)"),
+        ("memory.timing", {"tRDC": 20}, r"^--set memory.timing: memory.timing.tRDC: unknown timing parameter"),
     ],
 )
 def test_mistakes_in_memory_are_told_with_the_way_out(key, value, message):

@@ -54,6 +54,7 @@ def _count(text: str) -> int:
 def _bytes(text: str) -> int:
     """Return a number of bytes, written as such or with a unit."""
     try:
-        return int(text, 0) if text.isalnum() and not text[-1:].isalpha() else units.parse_whole("size", text)
+        plain = text.removeprefix("-").isalnum() and not text[-1:].isalpha()
+        return int(text, 0) if plain else units.parse_whole("size", text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None

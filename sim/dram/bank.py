@@ -8,7 +8,7 @@ at requests. Hits need the column commands of a bank, the others (`misses`) its 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from sim.dram.stream import Share
 
@@ -28,6 +28,9 @@ ARRIVAL: Final = 4
 SHARE: Final = 5
 BURST: Final = 6
 KIND: Final = 7
+
+Order = Literal[0, 4]
+"""What tells which request is the oldest: NUMBER or ARRIVAL."""
 
 
 class Banks:

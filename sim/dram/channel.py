@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from sim.dram.bank import ARRIVAL, BANK, BURST, COLUMN, KIND, NUMBER, READ, ROW, SHARE, WRITE, Request
+from sim.dram.bank import ARRIVAL, BANK, BURST, COLUMN, KIND, NUMBER, READ, ROW, SHARE, WRITE, Order, Request
 from sim.dram.device import Device
 from sim.dram.maintenance import Logged, Maintained
 from sim.dram.stream import Stream
@@ -173,7 +173,7 @@ class Channel(Maintained):
         oldest = -1 if hit is pick or taken is None else taken[NUMBER]
         return self._oldest(now, hit, banks.misses[serving], oldest)
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: int = NUMBER) -> Pick:
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: Order = NUMBER) -> Pick:
         """Return the oldest (`by` NUMBER or ARRIVAL) of the requests in `slots` that are ready first, if before the
         clock of `pick`, or at it and before `oldest`; else `pick`."""
         ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sim.dram.schema import OVERRIDE, Specification
+from sim.dram.schema import OVERRIDE, Constraint, FieldName, Parameter, Specification, clocks
 from sim.errors import unknown
 from sim.yamlfile import Path_
 
-Found = Iterator[tuple[Path_, str]]
-"""Key paths, and what is wrong there."""
+Found = Iterator[tuple[Path_, str, *tuple[Path_, ...]]]
+"""Key paths, what is wrong there, and other keys that it is about."""
 
 ORDERED = (
     ("tRC", ("tRAS", "tRP")), ("tRAS", ("tRCD",)), ("tRAS", ("tRCDRD",)), ("tFAW", ("tRRD_S",)),
@@ -30,12 +30,17 @@ def problems(spec: Specification) -> Found:
         yield from check(spec)
 
 
-def _levels(spec: Specification) -> Found:
-    if spec.levels[0] != "Channel" or spec.levels[-1] != "Bank":
+def hierarchy(levels: Sequence[str], organization: Mapping[FieldName, int]) -> Found:
+    """Yield where levels do not go from channel to bank, or the organization is not theirs."""
+    if levels[0] != "Channel" or levels[-1] != "Bank":
         yield ("levels",), "must go from Channel to Bank"
-    wanted = [*spec.levels[1:], "Row", "Column"]
-    if set(spec.organization) != set(wanted):
+    wanted = [*levels[1:], "Row", "Column"]
+    if set(organization) != set(wanted):
         yield ("organization",), f"must give exactly {', '.join(wanted)}; channels have their own key"
+
+
+def _levels(spec: Specification) -> Found:
+    yield from hierarchy(spec.levels, spec.organization)
     for name, count in spec.organization.items():
         if count & (count - 1):
             yield ("organization", name), f"must be a power of two, not {count}"
@@ -79,21 +84,30 @@ def _sources(spec: Specification) -> Found:
 
 def _constraints(spec: Specification) -> Found:
     for key in ("read_latency", "write_latency"):
-        yield from _latency(spec, (key,), getattr(spec, key))
-    for name, gap in spec.constraints.items():
+        yield from latency((key,), getattr(spec, key), spec.timing)
+    yield from gaps(spec.constraints, spec.levels, spec.commands, spec.timing)
+
+
+def gaps(
+    constraints: Mapping[str, Constraint], levels: Sequence[str], commands: Iterable[str],
+    timing: Mapping[str, Parameter],
+) -> Found:  # fmt: skip
+    """Yield where gaps between commands name a level, a command or a parameter that there is not."""
+    for name, gap in constraints.items():
         place = ("constraints", name)
-        if gap.level not in spec.levels:
-            yield (*place, "level"), unknown("level", gap.level, spec.levels)
+        if gap.level not in levels:
+            yield (*place, "level"), unknown("level", gap.level, levels)
         for side in ("preceding", "following"):
             for command in getattr(gap, side):
-                if command not in spec.commands:
-                    yield (*place, side), unknown("command", command, spec.commands)
-        yield from _latency(spec, (*place, "latency"), gap.latency)
+                if command not in commands:
+                    yield (*place, side), unknown("command", command, commands)
+        yield from latency((*place, "latency"), gap.latency, timing)
 
 
-def _latency(spec: Specification, path: Path_, latency: str) -> Found:
+def latency(path: Path_, text: str, timing: Mapping[str, Parameter]) -> Found:
+    """Yield where a sum of timing parameters has a name that is none."""
     try:
-        spec.clocks(latency)
+        clocks(text, timing)
     except ValueError as error:
         yield path, str(error)
 
@@ -104,7 +118,8 @@ def _timing(spec: Specification) -> Found:
             cycles, least = spec.timing[whole].cycles, sum(spec.timing[name].cycles for name in parts)
             if cycles + spec.rounding < least:
                 told = f"{whole} = {cycles} < {' + '.join(parts)} = {least} clocks"
-                yield ("timing", whole), f"timing contradicts itself: {told}"
+                about = (("timing", name) for name in parts)
+                yield ("timing", whole), f"timing contradicts itself: {told}", *about
     for name in NEEDED:
         if name in spec.timing and spec.timing[name].cycles == 0:
             yield ("timing", name), "must be greater than zero"
@@ -112,7 +127,7 @@ def _timing(spec: Specification) -> Found:
 
 def _policies(spec: Specification) -> Found:
     if spec.write_low > spec.write_high:
-        yield ("write_low",), f"{spec.write_low} must not be above write_high ({spec.write_high})"
+        yield ("write_low",), f"{spec.write_low} must not be above write_high ({spec.write_high})", ("write_high",)
     if getattr(spec, spec.energy) is None:
         there = ", ".join(name for name in ("currents", "events") if getattr(spec, name) is not None)
         yield ("energy",), f"energy by {spec.energy} needs the key {spec.energy}; there is: {there or 'none'}"

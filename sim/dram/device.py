@@ -113,7 +113,7 @@ def build(document: Document) -> Device:
     """Return the Device that `document` describes; ConfigError with all of its problems otherwise."""
     spec, found = check(Specification, document)
     if spec is not None:
-        found = [document.problem(path, message) for path, message in problems(spec)]
+        found = [document.problem(path, message, about) for path, message, *about in problems(spec)]
     if spec is None or found:
         raise ConfigError(*in_order(found))
     return Device(spec)

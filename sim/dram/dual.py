@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.dram.bank import ARRIVAL, NUMBER, Request
+from sim.dram.bank import ARRIVAL, NUMBER, Order, Request
 from sim.dram.channel import Channel, Pick
 from sim.dram.device import Device
 from sim.dram.maintenance import Logged
@@ -83,7 +83,7 @@ class HalfClockChannel(DualBusChannel):
         pairs = (self._pairs_at - since, *self._pairs_with) if self._pairs_at > since else None
         return *super().state(since), since & 1, pairs
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: int = NUMBER) -> Pick:
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: Order = NUMBER) -> Pick:
         ready, floor, look, best = self.timing.ready, self._floor, self._look, pick[0]
         closes_from, closes = self.banks.precharge_slot, self._slot_commands[3]
         for slot, request in slots.items():

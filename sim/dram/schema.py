@@ -44,11 +44,17 @@ def _positive_bytes(text: object) -> int:
 
 
 def _sourced(value: object) -> object:
-    return {"cycles": value, "source": OVERRIDE} if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool | float | str):
+        raise ValueError(f"expected a whole number of clocks, not '{value}'")
+    return {"cycles": value, "source": OVERRIDE} if isinstance(value, int) else value
 
 
 def _fields(value: object) -> object:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",")]
+    if not isinstance(value, list):
+        raise ValueError(f"expected fields, the most significant first, as in Row,Bank,Column; not {value}")
+    return value
 
 
 Count = Annotated[int, Field(gt=0)]

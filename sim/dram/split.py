@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sim.dram.bank import BANK, KIND, NUMBER, ROW, Request
+from sim.dram.bank import BANK, KIND, NUMBER, ROW, Order, Request
 from sim.dram.channel import Channel, Pick
 from sim.dram.device import Device
 from sim.dram.maintenance import Logged
@@ -51,7 +51,7 @@ class SplitActivateChannel(Channel):
         self._complete(now)
         return True
 
-    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: int = NUMBER) -> Pick:
+    def _oldest(self, now: int, pick: Pick, slots: dict[int, Request], oldest: int, by: Order = NUMBER) -> Pick:
         if self._opening and slots is self.banks.misses[self._serving]:
             behind = self.banks.precharge_slot
             slots = {slot: request for slot, request in slots.items() if slot >= behind}

@@ -28,6 +28,9 @@ def read_trace(path: str | Path, device: Device) -> Requests:
     for row in lines:
         if not row or (lines.line_num == 1 and [name.strip() for name in row] == HEADER):
             continue
+        if lines.line_num == 1 and all(name.strip().isalpha() for name in row):
+            problems.append(Problem(f"the header must be {','.join(HEADER)}, not '{','.join(row)}'", file, 1))
+            continue
         try:
             address, write = _row(row, device)
             addresses.append(address)
@@ -52,6 +55,8 @@ def _row(row: list[str], device: Device) -> tuple[int, bool]:
         raise ValueError(f"'{row[0].strip()}' is no address; write it as 4096 or 0x1000") from None
     if row[1].strip() not in ("0", "1"):
         raise ValueError(f"write must be 0 or 1, not '{row[1].strip()}'")
-    if not 0 <= address < device.capacity:
+    if address < 0:
+        raise ValueError(f"address {address} lies below zero")
+    if address >= device.capacity:
         raise ValueError(f"address {row[0].strip()} lies beyond the {device.capacity} bytes of {device.name}")
     return address, row[1].strip() == "1"

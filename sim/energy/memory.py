@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from sim.arch import Dram
 from sim.dram.energy import costs
 from sim.energy.table import Cost
-from sim.result import Layer
 
 Action = tuple[str, str]
 
@@ -37,15 +34,3 @@ def dram_counts(memory: Dram, did: dict[str, Any], seconds: float) -> dict[Actio
         ("dram", "write"): did["writes"] * bits, ("dram", "refresh"): did["refreshes"],
         ("dram", "standby"): seconds * float(device.clock_hertz) * ranks,
     }  # fmt: skip
-
-
-def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
-    """Return the layers with energy that no layer has alone: activations, refresh, standby, bytes beside the useful
-    ones. Each gets a share by its off-chip bytes; by its cycles where none has any."""
-    parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
-    parts = parts if any(parts) else [layer.cycles for layer in layers]
-    whole = sum(parts)
-    return [
-        replace(layer, energy_pj=layer.energy_pj + (energy_pj * part / whole if whole else 0.0))
-        for layer, part in zip(layers, parts, strict=True)
-    ]

@@ -8,9 +8,10 @@ from functools import cached_property
 from math import ceil, fsum
 from typing import Any
 
+from sim.accounting import share_out
 from sim.arch import Arch, Dram, Fabric
 from sim.arch import channel as off_chip
-from sim.energy.memory import dram_costs, dram_counts, share_out
+from sim.energy.memory import dram_costs, dram_counts
 from sim.fabric.execute import PartRun
 from sim.fabric.wiring import PORT, Places, ports, weights_of, word
 from sim.result import Layer

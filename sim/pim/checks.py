@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 
-from sim.dram.schema import OVERRIDE, clocks
+from sim.dram.checks import Found, gaps, hierarchy, latency
+from sim.dram.schema import OVERRIDE
 from sim.errors import unknown
 from sim.formats import PLAIN
 from sim.pim.schema import NEEDED, OPTIONAL, SINGLE, Specification
-from sim.yamlfile import Path_
-
-Found = Iterator[tuple[Path_, str]]
-"""Key paths, and what is wrong there."""
 
 TIMED = ("tRFC", "tREFI")
 """Parameters that the controller asks for by name."""
@@ -25,12 +21,11 @@ def problems(spec: Specification) -> Found:
 
 
 def _organization(spec: Specification) -> Found:
-    if spec.levels[0] != "Channel" or spec.levels[-1] != "Bank":
-        yield ("levels",), "must go from Channel to Bank"
-    wanted = [*spec.levels[1:], "Row", "Column"]
-    if set(spec.organization) != set(wanted):
-        yield ("organization",), f"must give exactly {', '.join(wanted)}; channels have their own key"
-    elif spec.buffer % spec.burst or spec.buffer > spec.organization["Column"] * spec.burst:
+    wrong = [*hierarchy(spec.levels, spec.organization)]
+    yield from wrong
+    if wrong:
+        return
+    if spec.buffer % spec.burst or spec.buffer > spec.organization["Column"] * spec.burst:
         told = f"{spec.buffer} bytes are no whole bursts of {spec.burst}, or more than a row"
         yield ("buffer",), f"{told} of {spec.organization['Column'] * spec.burst}"
 
@@ -49,7 +44,7 @@ def _commands(spec: Specification) -> Found:
         if command.does not in SINGLE and command.scope != "Channel":
             yield ("commands", name, "scope"), f"must be Channel: {command.does} goes to all banks of a channel"
         yield from _mode(spec, name)
-        yield from _latency(spec, ("commands", name, "latency"), command.latency)
+        yield from latency(("commands", name, "latency"), command.latency, spec.timing)
 
 
 def _roles(spec: Specification) -> Found:
@@ -91,27 +86,13 @@ _ALLOWED = ("write_registers", "multiply_one", "read", "write")
 
 def _constraints(spec: Specification) -> Found:
     for name, gap in spec.constraints.items():
-        place = ("constraints", name)
-        if gap.level not in spec.levels:
-            yield (*place, "level"), unknown("level", gap.level, spec.levels)
         if gap.window != 1 and not _single(spec, gap.preceding):
-            yield (*place, "window"), "must be 1: commands to all banks have no window"
-        for side in ("preceding", "following"):
-            for command in getattr(gap, side):
-                if command not in spec.commands:
-                    yield (*place, side), unknown("command", command, spec.commands)
-        yield from _latency(spec, (*place, "latency"), gap.latency)
+            yield ("constraints", name, "window"), "must be 1: commands to all banks have no window"
+    yield from gaps(spec.constraints, spec.levels, spec.commands, spec.timing)
 
 
 def _single(spec: Specification, names: list[str]) -> bool:
     return all(spec.commands[name].does in SINGLE for name in names if name in spec.commands)
-
-
-def _latency(spec: Specification, path: Path_, latency: str) -> Found:
-    try:
-        clocks(latency, spec.timing)
-    except ValueError as error:
-        yield path, str(error)
 
 
 def _timing(spec: Specification) -> Found:
@@ -123,7 +104,7 @@ def _timing(spec: Specification) -> Found:
             yield ("timing", name), unknown("source", each.source, spec.sources)
     if all(name in spec.timing for name in TIMED) and spec.timing["tREFI"].cycles <= spec.timing["tRFC"].cycles:
         told = f"tREFI = {spec.timing['tREFI'].cycles} <= tRFC = {spec.timing['tRFC'].cycles} clocks"
-        yield ("timing", "tREFI"), f"timing contradicts itself: {told}"
+        yield ("timing", "tREFI"), f"timing contradicts itself: {told}", ("timing", "tRFC")
 
 
 def _formats(spec: Specification) -> Found:

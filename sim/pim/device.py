@@ -149,7 +149,7 @@ def build(document: Document) -> Device:
     document.data.setdefault("validated", "not validated itself")
     spec, found = check(Specification, document)
     if spec is not None:
-        found = [document.problem(path, message) for path, message in problems(spec)]
+        found = [document.problem(path, message, about) for path, message, *about in problems(spec)]
     if spec is None or found:
         raise ConfigError(*in_order(found))
     return Device(spec, document.digest())

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import Count
 from sim.dram.device import Device, load
-from sim.errors import TiletickError
-from sim.yamlfile import Strict
+from sim.errors import ConfigError, Problem
+from sim.yamlfile import SETTING, Clash, Path_, Strict
 
 Arrangement = Literal["row_major", "channel_last", "tiled"]
 POLICIES = (
@@ -57,7 +57,8 @@ class Dram(Memory):
         strange = [key for key in values if key not in cls.model_fields] if isinstance(values, dict) else []
         for key in strange:
             if isinstance(key, str) and (key in ("BL", "CL", "CWL") or (key[:1] == "t" and key[1:2].isupper())):
-                raise ValueError(f"'{key}' is a timing parameter: set memory.timing.{key}, in clocks of the device")
+                told = f"'{key}' is a timing parameter: set memory.timing.{key}, in clocks of the device"
+                raise Clash(told, (key,))
         return values
 
     @field_validator("channels")
@@ -76,8 +77,9 @@ class Dram(Memory):
     def _loads(self) -> Dram:
         try:
             self.open()
-        except TiletickError as error:
-            raise ValueError(str(error).replace("--set ", "")) from None
+        except ConfigError as error:
+            told = "; ".join(each.message if _is_set(each) else str(each) for each in error.problems)
+            raise Clash(told, *(_policy(each) for each in error.problems)) from None
         return self
 
     def open(self) -> Device:
@@ -92,6 +94,15 @@ class Dram(Memory):
         per_burst = Fraction(device.burst * clock) / Fraction(device.peak_bandwidth)
         latency = ceil(device.timing("CL") * clock / device.clock_hertz)
         return Channel(per_burst, device.burst, latency)
+
+
+def _policy(problem: Problem) -> Path_:
+    """Return the key of the chip's memory that a problem of its device comes from."""
+    return tuple(problem.file.removeprefix(SETTING).split(".")) if _is_set(problem) else ("device",)
+
+
+def _is_set(problem: Problem) -> bool:
+    return problem.file.startswith(SETTING)
 
 
 def _frozen(value: Any) -> Any:
