@@ -14,6 +14,7 @@ from sim.arch import Arch
 from sim.errors import CapacityError, ConfigError
 from sim.graph import Graph
 from sim.pim.cost import gemv
+from sim.report.placement import placed, placement_text
 from sim.report.summary import summarize
 from sim.result import Result
 from sim.timeline import CAUSES
@@ -263,3 +264,14 @@ def test_a_rule_that_sends_nothing_is_noted(rules: list[dict[str, Any]], idle: l
 def test_what_stays_in_the_banks_is_told() -> None:
     text = " ".join(summarize(run("npu_pim", "gemv:64x64")).split())
     assert "less, as tensors stay on chip or in the banks)" in text
+
+
+@pytest.mark.parametrize(("arch", "network", "settings"), [
+    ("npu_pim", "gpt2", {"phase": "decode", "depth": 1}), ("npu_fabric_pim", "gpt2", {"phase": "decode", "depth": 1}),
+    ("npu_pim", "gpt2", {"depth": 1, "context": 16}), ("npu_pim", "gemm:8x8x8", {}),
+])  # fmt: skip
+def test_placement_shows_what_the_banks_compute(arch: str, network: str, settings: dict[str, Any]) -> None:
+    found, result = placed(arch, network, settings), run(arch, network, settings)
+    there = {place.name for place in found.places} - {"tables, norms and biases"}
+    assert there == {layer.name for layer in result.layers if layer.unit == "banks"}
+    assert "in rows that are free" in placement_text(arch, network, settings, 200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sim.arch import Arch
@@ -36,7 +37,7 @@ class Placed:
 
 
 def placed(arch: str, network: str, overrides: Mapping[str, Any]) -> Placed:
-    """Return where `network` lies in the banks of the chip called `arch`.
+    """Return where `network` lies in the banks of the chip called `arch`: what its other units compute is left out.
 
     Raises ConfigError where the chip has no banks that multiply, or either file has problems.
     """
@@ -46,8 +47,10 @@ def placed(arch: str, network: str, overrides: Mapping[str, Any]) -> Placed:
         raise ConfigError(Problem(f"{told}; show a chip or a network alone, or a chip such as gddr6_aim"))
     device = chip.pim.open()
     expanded = graph.expanded
-    jobs = Jobs(chip, device, {node.name: node for node in expanded.nodes}).all(lower(graph, chip).tasks)
-    return Placed(graph, chip, device, [*jobs], [*places(expanded, jobs, device)])
+    maker = Jobs(chip, device, {node.name: node for node in expanded.nodes})
+    runs = groupby(lower(graph, chip).tasks, key=lambda task: task.family(chip))
+    jobs = [job for family, tasks in runs if family == "pim" for job in maker.all(list(tasks))]
+    return Placed(graph, chip, device, jobs, [*places(expanded, jobs, device)])
 
 
 def placement_text(arch: str, network: str, overrides: Mapping[str, Any], width: int) -> str:
@@ -85,6 +88,8 @@ def _facts(found: Sequence[Place], jobs: Sequence[Job], chip: Arch, device: Devi
         ("outputs", _outputs(device)),
         ("inputs", f"{spec.buffer // device.element:,} of them in a row of their own, one behind the other"),
     ]  # fmt: skip
+    if len(chip.families) > 1:
+        lines.append(("elsewhere", "matrices, keys and values that other units multiply, in rows that are free"))
     if any(place.what == "kv" for place in found):
         lines.append(("keys", "a token in each bank, heads behind each other in its rows; the next token goes to the "
                               "next bank, and later ones to rows behind all of these"))  # fmt: skip
