@@ -160,6 +160,28 @@ def test_a_faster_memory_can_cost_cycles_where_transfers_and_lanes_share_a_port(
     assert faster.ledgers["vector"].by_cause()["wait_port"] == 100
 
 
+def test_a_faster_link_can_cost_cycles_where_array_and_transfers_share_a_port():
+    """The same anomaly: weights that are sent to the other arrays sooner let the array take the port sooner.
+
+    Three arrays divide one column of 4 x 3 products; one buffer has a port of a byte a cycle for all of them.
+    """
+    ends = []
+    for link in (4, 8):
+        arch = Arch.model_validate({
+            "name": "chip", "clock": "1 GHz", "precision": {"weight": "int8", "input": "int4", "output": "int16"},
+            "units": {"array": {"kind": "systolic", "rows": 5, "cols": 5, "dataflow": "is", "count": 3}},
+            "buffers": {
+                "sram": {**SHARED["buffers"]["sram"], "capacity": "1 KiB", "bandwidth": "1 B/cycle", "ports": 1}
+            },
+            "memory": {"kind": "simple", "bandwidth": "8 GB/s", "latency": "7 ns", "burst": "1 B"},
+            "link": {"bandwidth": f"{link} B/cycle", "latency": 0},
+        })  # fmt: skip
+        tiling = Tiling(Contraction("c", 1, 3, 4), Mapping(4, 1, 3, split="n"))
+        plan = plan_contraction(tiling, arch, "array", Surroundings(frozenset(("input",))))
+        ends.append(Engine(arch).run([Stage(plan, 0)]).cycles)
+    assert ends == [47, 53]
+
+
 def lone(bandwidth):
     """Return a chip with one buffer with one port of 16 bytes a cycle, and a memory of so many bytes a cycle."""
     sram = {**SHARED["buffers"]["sram"], "bandwidth": "16 B/cycle", "ports": 1}

@@ -98,13 +98,14 @@ def sizes(total: int, step: int, align: int, most: int) -> list[int]:
     """Return tile sizes of a dimension: it halved again and again, and multiples of `align`, in units of `step`.
 
     Ascending, at most `total`, each a multiple of `step` (but `total` itself). The `most` largest are kept:
-    smaller tiles only cost more transfers and folds. The smallest cut is there as well, where all else fails.
+    smaller tiles only cost more transfers and folds. The side of the array is there as well, as what is smaller leaves
+    PEs empty, and the smallest cut, where all else fails.
     """
     units = -(-total // step)
     halves = {-(-units // 2**i) for i in range(units.bit_length())}
     aligned = {a for i in range(units.bit_length()) if (a := align * 2**i) < units}
     kept = sorted(halves | aligned)
-    return sorted({min(total, u * step) for u in (kept[0], *kept[-most:])})
+    return sorted({min(total, u * step) for u in (kept[0], min(align, units), *kept[-most:])})
 
 
 def row_sizes(kernel: Contraction, align: int, most: int) -> list[int]:
