@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -70,11 +70,13 @@ def simulate(
     missing = [*lowered.not_modelled, *graph.not_modelled]
     remarks = notes(chip, lowered, provenance.get("overrides", {}))
     lowered = _pick(lowered, layers)
-    if strict and missing:
-        raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
+    if strict:
+        _refuse(missing)
     family = family_of(chip)
     if family is not None:
         found = family(Request(chip, graph, lowered, missing, dict(provenance), progress, record))
+        if strict:
+            _refuse([entry for entry in found.not_modelled if entry.get("affects") == "cycles"])
         return replace(found, notes=tuple(remarks))
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
@@ -86,6 +88,12 @@ def simulate(
         timeline = Engine(chip, fast_forward, record).run(stages)
     result = book.result(lowered, stages, timeline, missing, dict(provenance))
     return replace(result, notes=tuple(remarks), timeline=timeline if record else None)
+
+
+def _refuse(missing: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ConfigError where something is not modelled."""
+    if missing:
+        raise ConfigError(*(Problem(f"not modelled: {m['what']}: {', '.join(m['where'])}") for m in missing))
 
 
 def open_both(

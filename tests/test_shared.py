@@ -275,3 +275,10 @@ def test_placement_shows_what_the_banks_compute(arch: str, network: str, setting
     there = {place.name for place in found.places} - {"tables, norms and biases"}
     assert there == {layer.name for layer in result.layers if layer.unit == "banks"}
     assert "in rows that are free" in placement_text(arch, network, settings, 200)
+
+
+def test_sums_that_nobody_adds_are_refused_by_strict() -> None:
+    """Parts of a sum, which `kouter` reads apart, are added by no unit of a shared chip."""
+    with pytest.raises(ConfigError, match="not modelled: adding partial sums outside the banks: gemv"):
+        run("npu_pim", "gemv:64x1500", {"units.banks.order": "kouter"}, strict=True)
+    assert run("npu_pim", "gemv:64x1500", strict=True).not_modelled == ()
