@@ -9,6 +9,7 @@ from typing import Any
 
 from sim.errors import Problem, nearest, unknown
 from sim.expressions import resolve
+from sim.op import Op
 from sim.yamlfile import Document, Path_
 
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
@@ -114,8 +115,7 @@ class Expansion:
     def _layer(self, entry: dict[str, Any], path: Path_, scope: Scope, before: Ref | None) -> Ref:
         self._claim(entry["name"], path, scope)
         name = scope.prefix + entry["name"]
-        skip = ("name", "op", "in", "when")
-        parameters = {k: _resolved(v, scope, k) for k, v in entry.items() if k not in skip}
+        parameters = {k: _resolved(v, scope, k) for k, v in entry.items() if k not in Op.beside}
         document = self._document
         for key, value in self._overrides.get(name, {}).items():
             parameters[key] = value

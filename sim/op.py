@@ -25,6 +25,8 @@ class Op(Strict):
     ValueError, in the user's words, where they do not fit together; the other methods may rely on it.
     """
 
+    beside: ClassVar[tuple[str, ...]] = ("in", "name", "op", "when")
+    """Keys of a layer that are not its operator's own."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     """Fewest and most inputs (None: any number)."""
     fusible: ClassVar[bool] = False

@@ -37,6 +37,13 @@ ONE_LAYER = [
         ".kernal: unknown key 'kernal'; did you mean 'kernel'? "
         "choose from: bias, dilation, filters, groups, kernel, pad, stride",
     ]),
+    ("op: relu, inputs: x", [
+        ".inputs: unknown key 'inputs'; there is none to choose from; beside these there are: in, name, op, when",
+    ]),
+    ("op: conv2d, filters: 3, kernel: 3, from: x", [
+        ".from: unknown key 'from'; choose from: bias, dilation, filters, groups, kernel, pad, stride; "
+        "beside these there are: in, name, op, when",
+    ]),
     ("op: conv2d, kernel: 3", [": missing key 'filters'"]),
     ("op: conv2d, filters: 0, kernel: -1, stride: [1, 0], pad: -1, groups: 0", [
         ".kernel: expected a positive integer or a list of one per spatial axis, not -1",

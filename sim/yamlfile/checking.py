@@ -66,7 +66,9 @@ def _message(model: type[BaseModel], location: Path_, item: Any) -> str:
     value, kind, context = item.get("input"), item["type"], item.get("ctx", {})
     if kind == "extra_forbidden":
         owner = _model_at(model, location[:-1])
-        return unknown("key", location[-1], owner.model_fields if owner else [])
+        message = unknown("key", location[-1], owner.model_fields if owner else [])
+        beside = ", ".join(getattr(owner, "beside", ()))
+        return f"{message}; beside these there are: {beside}" if beside and "did you mean" not in message else message
     if kind == "missing":
         return f"missing key '{location[-1]}'"
     if kind == "literal_error":
