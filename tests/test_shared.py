@@ -240,6 +240,10 @@ def test_a_fabric_reads_the_cache_of_earlier_tokens(tmp_path: Path, past: int) -
     assert found.traffic_bytes["dram"]["read"] == {"input": 3 * 32, "kv": 2 * past * 32}
     assert found.cycles >= 2 * past * 32 / 2  # 2 bytes a cycle
     assert set(ledgers(found).values()) == {found.cycles}
+    step = {"phase": "decode", "context": past, "depth": 1, "vocab": 100}
+    whole = run("npu_fabric_pim", "gpt2", step | {"assign": [{"unit": "fabric"}]}, layers="layer.0.*")
+    assert whole.traffic_bytes["dram"]["read"]["kv"] == 4 * past * 768
+    assert whole.traffic_bytes["dram"]["write"]["kv"] == 4 * 768
     alone = run("streaming_fabric", graph)
     assert alone.traffic_bytes["dram"]["read"]["kv"] == pytest.approx(2 * past * 32, abs=128)  # whole words
     grown = run("streaming_fabric", "gpt2", {"phase": "decode", "context": past, "depth": 1}, layers="layer.0.*")

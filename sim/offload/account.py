@@ -68,9 +68,10 @@ def _moved(total: Totals, deeds: Deeds) -> Traffic:
     """Return what a job moved: to and from memory, and in the memories of its unit."""
     traffic: Traffic = {memory: {way: dict(o) for way, o in ways.items()} for memory, ways in deeds.traffic.items()}
     loaded = total.load.get("input", 0)
-    cached = min(deeds.cached, loaded)  # nothing is loaded where memory is ideal
+    stored = total.store.get("output", 0)
+    cached, joining = min(deeds.cached, loaded), min(deeds.joining, stored)  # nothing moves where memory is ideal
     read = {"weight": total.load.get("weight", 0) + total.load.get("parameter", 0),
             "input": loaded - cached, "kv": cached}  # fmt: skip
-    ways = {"read": read, "write": {"output": total.store.get("output", 0)}}
+    ways = {"read": read, "write": {"output": stored - joining, "kv": joining}}
     found = {way: {o: count for o, count in operands.items() if count} for way, operands in ways.items()}
     return {**({"dram": found} if any(found.values()) else {}), **traffic}

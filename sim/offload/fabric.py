@@ -67,7 +67,7 @@ class FabricJobs:
         blocks = max(1, min(ceil(moved / (port.outstanding * port.burst * port.width)), cycles))
         return Job(
             tasks[0].name, sum(inputs.values()) * images, outputs * images, cycles, blocks,
-            self._deeds(done, pairs, images), held, streamed, passes, setup,
+            self._deeds(done, pairs, images, leaving), held, streamed, passes, setup,
         )  # fmt: skip
 
     def missing(self) -> list[dict[str, Any]]:
@@ -92,7 +92,9 @@ class FabricJobs:
             part = replace(part, plan=fit(made, folder, done.fifos))
         return done
 
-    def _deeds(self, done: PartRun, pairs: Sequence[tuple[Stage, Fold]], images: int) -> Deeds:
+    def _deeds(
+        self, done: PartRun, pairs: Sequence[tuple[Stage, Fold]], images: int, leaving: frozenset[str]
+    ) -> Deeds:
         account = Account(self.request, images, [done], 0, Places())
         counts: dict[tuple[str, str], float] = {}
         traffic: dict[str, dict[str, int]] = {"read": {}, "write": {}}
@@ -107,6 +109,8 @@ class FabricJobs:
         if account.leakage is not None and self.chip.bounded:
             blocks = (done.part.plan.cost + done.fifos).bram18
             self.books.leakage[ON_CHIP] = max(self.books.leakage.get(ON_CHIP, 0.0), blocks * account.leakage)
+        joins = [s for s, _ in pairs if s.task.writes in leaving and s.task.result == "kv"]
+        joining = sum(stage.tokens * stage.width for stage in joins) * images
         slots = [account.slots(stage, fold) for stage, fold in pairs]
         cached = sum(s.tokens * s.width for stage, _ in pairs for s in stage.sources if s.operand == "kv") * images
         return Deeds(
@@ -114,5 +118,5 @@ class FabricJobs:
             self.peak,
             sum(used for used, _ in slots), sum(every for _, every in slots),
             {"pipeline": {s.name: {"pe": f.pe, "simd": f.simd, "interval": f.cycles} for s, f in pairs}},
-            self.chip.bytes_of("input", cached),
+            self.chip.bytes_of("input", cached), self.chip.bytes_of("output", joining),
         )  # fmt: skip

@@ -20,7 +20,11 @@ Action = tuple[str, str]
 @dataclass(frozen=True)
 class Deeds:
     """What a layer does on its unit: events by (component, action), bytes on chip, the unit's most MACs a cycle,
-    PE-slots that hold work and all of them, how it is mapped, bytes of its inputs that are a cache's."""
+    PE-slots that hold work and all of them, how it is mapped.
+
+    Of what comes from memory, `cached` bytes are keys and values of earlier steps; of what goes there, `joining` ones
+    join these.
+    """
 
     counts: Mapping[Action, float]
     traffic: Traffic
@@ -29,6 +33,7 @@ class Deeds:
     slots: int
     mapping: Mapping[str, Any]
     cached: int = 0
+    joining: int = 0
 
 
 @dataclass(frozen=True)
