@@ -57,8 +57,9 @@ def test_a_larger_buffer_never_makes_a_lone_softmax_slower(tmp_path):
     """[1, 256, 64, 64] on a chip that keeps nothing: in the fewest chunks that fit, 3 MiB cost more than 128 KiB."""
     path = tmp_path / "net.yaml"
     path.write_text("name: net\ninputs: {x: [1, 256, 64, 64]}\nlayers: [{name: sm, op: softmax}]\n")
+    buffer = "buffers.activations"
     small, large = (
-        sim.run("edge_tpu_like", str(path), {"buffers.activations.capacity": size, "buffers.activations.keep": "1 KiB"})
+        sim.run("edge_tpu_like_simple", str(path), {f"{buffer}.capacity": size, f"{buffer}.keep": "1 KiB"})
         for size in ("128 KiB", "3 MiB")
     )
     assert large.cycles <= small.cycles
