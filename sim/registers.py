@@ -74,13 +74,14 @@ def _of_share(
     rows = _pieces(kernel, mapping, flow.row, sizes[flow.row], array.rows)
     cols = _pieces(kernel, mapping, flow.col, sizes[flow.col], array.cols)
     wide = sizes[flow.col]
+    read = flow.reads(array)  # a knob that plays no part in the time of a fold plays none in its registers
     if flow.stationary == "output":
-        if array.drain == "stream":
+        if array.drain == "stream" and "drain" in read:
             held = int(sizes[flow.stream] < array.cols)
             out = sum(folds * _way_out(groups * size, array.cols, held) for size, folds in cols.items())
             return {"output": sizes[flow.row] * out}
         return {"output": wide * sum(folds * _way_out(groups * size, array.rows) for size, folds in rows.items())}
-    kept = array.weight_buffers - 1
+    kept = array.weight_buffers - 1 if "weight_buffers" in read else 0
     shift_in = sum(folds * (_triangle(groups * size) + kept * groups * size) for size, folds in rows.items())
     fall = sum(folds * (groups * array.rows - size * _triangle(groups)) for size, folds in rows.items())
     return {flow.stationary: wide * shift_in, "output": wide * sizes[flow.stream] * fall}
