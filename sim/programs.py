@@ -17,6 +17,7 @@ from sim.arch import Arch, Dram
 from sim.engine import Engine
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.buffers import Buffers
+from sim.hardware.ports import Ports
 from sim.hardware.shared import BankUnit, BlockUnit, SharedChannel, SharedDram
 from sim.hardware.unit import Iteration, Unit
 from sim.plan import START, Load, Process, Step, Store
@@ -64,15 +65,16 @@ class Programs(Engine):
         units = super().build()
         bus = simpy.Resource(self.env)
         channels: list[SharedChannel | SharedDram] = []
-        names = ["dram", *(offload.channel for offload in self.offloads.values())] if self.arch.bounded else []
-        for name in names:
+        seen = {"dram": (self.arch, self.ports)}
+        seen |= {offload.channel: (offload.view, Ports(offload.view)) for offload in self.offloads.values()}
+        for name, (chip, ports) in seen.items() if self.arch.bounded else ():
             first = channels[0] if channels else None
             if isinstance(self.arch.memory, Dram):
                 assert first is None or isinstance(first, SharedDram)  # all are of one kind
                 made: SharedChannel | SharedDram
-                made = SharedDram(self.env, name, self, self.arch, self.ports, bus, first)
+                made = SharedDram(self.env, name, self, chip, ports, bus, first)
             else:
-                made = SharedChannel(self.env, name, self, self.arch, self.ports, bus)
+                made = SharedChannel(self.env, name, self, chip, ports, bus)
             channels.append(made)
             units[name] = made
         for name, offload in self.offloads.items():

@@ -286,3 +286,16 @@ def test_sums_that_nobody_adds_are_refused_by_strict() -> None:
     with pytest.raises(ConfigError, match="not modelled: adding partial sums outside the banks: gemv"):
         run("npu_pim", "gemv:64x1500", {"units.banks.order": "kouter"}, strict=True)
     assert run("npu_pim", "gemv:64x1500", strict=True).not_modelled == ()
+
+
+def test_every_burst_of_shared_controllers_is_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, chip = network(tmp_path, THREE_CHAINS), shared(DEVICE, **THREE)
+    exact = run(chip, graph)
+    monkeypatch.setattr("sim.hardware.dram.FEW", 1)
+    assert run(chip, graph).to_json() == exact.to_json()
+
+
+def test_a_fabric_loads_through_its_own_port_and_not_that_of_the_arrays_buffers(tmp_path: Path) -> None:
+    graph = network(tmp_path, two())
+    slow = {"a": {"capacity": "64 KiB", "bandwidth": "1 B/cycle", "holds": ["input", "weight", "output"]}}
+    assert run(shared(buffers=slow), graph, layers="f").cycles == run(shared(), graph, layers="f").cycles

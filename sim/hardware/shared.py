@@ -12,6 +12,7 @@ from typing import Any
 import simpy
 
 from sim.arch import Arch
+from sim.frontend import Stage
 from sim.hardware.dram import DramUnit
 from sim.hardware.movers import ChannelUnit, Mover
 from sim.hardware.ports import Ports
@@ -64,6 +65,10 @@ class SharedDram(DramUnit):
         self.bus = bus
         if first is not None:
             self.controller = first.controller
+
+    def expect(self, stages: Sequence[Stage]) -> None:
+        """Simulate every burst: controllers that several channels use cannot be left out for one of them."""
+        self.extrapolates = False
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hand the job's bursts to the controllers as soon as those of the one before are in their queues."""
