@@ -27,11 +27,11 @@ def test_the_five_configurations_are_as_published(row) -> None:
 def check(point: Point) -> None:
     """Compare a point: 1 % in time and utilization, bytes of FuseMax equal.
 
-    FLAT is within 7 %, as its rule is not published: from 256K tokens scores go through memory (ours reads keys and
+    FLAT is within 6 %, as its rule is not published: from 256K tokens scores go through memory (ours reads keys and
     values again less often), at 64K groups of 128 rows are all that fits (loads of keys and values bound two passes).
     """
     result = point.run()
-    within = 0.07 if point.config == "flat" and point.tokens >= 65536 else 0.01
+    within = 0.06 if point.config == "flat" and point.tokens >= 65536 else 0.01
     assert result.seconds == pytest.approx(point.seconds, rel=within)
     assert array(result) == pytest.approx(point.array, rel=within)
     assert lanes(result) == pytest.approx(point.lanes, rel=within)
