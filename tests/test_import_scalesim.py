@@ -50,6 +50,7 @@ def error(folder: Path, text: str, name: str = "net.csv") -> str:
 
 
 SHAPES = {
+    "batch_untold": {"Embedding_Pooling": ([1, 1, 16, 12], [(1, 16, 24, 12)]), "fc": ([1, 20, 1, 1], [(1, 1, 10, 20)])},
     "by_place": {"A": ([1, 4, 6, 5], [(1, 16, 7, 24)])},
     "conv": {
         "Stem": ([1, 9, 12, 8], [(1, 66, 21, 54)]),
@@ -65,6 +66,14 @@ SHAPES = {
         "Also_half": ([4, 16], [(1, 4, 5, 16)]),
         "Quarter": ([1, 16], [(1, 1, 5, 16)]),
     },
+    "more_columns": {
+        "A": ([1, 2, 9, 9], [(1, 49, 4, 18)]),
+        "B": ([1, 4, 5, 5], [(1, 25, 3, 4)]),
+        "C": ([1, 4, 5, 5], [(1, 25, 3, 4)]),
+        "D": ([1, 1, 1, 1], [(1, 1, 16, 1)]),
+    },
+    "more_words": {"up": ([13, 35], [(1, 13, 18, 35)]), "E0-FF1": ([5, 8], [(1, 5, 3, 8)]),
+                   "down": ([13, 18], [(1, 13, 35, 18)])},
     "no_trailing_comma": {"A": ([1, 8, 16, 16], [(1, 196, 4, 72)]), "B": ([1, 4, 9, 9], [(1, 16, 6, 36)])},
     "odd_rows": {
         "Conv1": ([1, 3, 10, 10], [(1, 25, 8, 27)]),
@@ -244,6 +253,33 @@ def test_notes_of_a_configuration_name_every_key_that_is_not_modelled() -> None:
         "Not modelled, of [layout]: IfmapCustomLayout = False, IfmapSRAMBankBandwidth = 10.",
         "Not modelled, of [sparsity]: SparsitySupport = true, SparseRep = ellpack_block.",
         "Not modelled, of [run_presets]: UseRamulatorTrace = False.",
+    )
+
+
+EARLY = """[architecture_presets]
+ArrayHeight: 24
+ArrayWidth: 12
+IfmapSramSz: 256
+FilterSramSz: 256
+OfmapSramSz: 128
+
+[network_presets]
+TopologyCsvLoc: "./topologies/tiny.csv"
+"""
+
+
+def test_the_first_configurations_have_no_dataflow_and_are_output_stationary(tmp_path: Path) -> None:
+    path = tmp_path / "chip.cfg"
+    path.write_text(EARLY)
+    made = read_config(path)
+    assert made.data["units"]["array"]["dataflow"] == "os"
+    assert "No Dataflow, as in the first commits of SCALE-Sim: output stationary, the only one they had." in made.notes
+    assert made.notes[-1] == "Not modelled, of [network_presets]: TopologyCsvLoc = \"./topologies/tiny.csv\"."
+    assert error(tmp_path, EARLY.replace("OfmapSramSz: 128", "OfmapSramSz: 128\nDataflw: ws"), "net.cfg") == (
+        "net.cfg: architecture_presets.Dataflow: missing key 'Dataflow'; is it the 'Dataflw' on line 7?"
+    )
+    assert error(tmp_path, EARLY.partition("\n\n")[0], "net.cfg") == (
+        "net.cfg: architecture_presets.Dataflow: missing key 'Dataflow'"
     )
 
 

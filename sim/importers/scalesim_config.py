@@ -25,6 +25,8 @@ CONVENTIONS = (
 """Where a configuration, or a report that SCALE-Sim makes with it, means other than the field would read it."""
 
 _PRESETS, _RUN = "architecture_presets", "run_presets"
+_FIRST = ("network_presets", "TopologyCsvLoc")
+"""Stands in files of the first commits of SCALE-Sim 1 only; those without a Dataflow had output stationary alone."""
 _BUFFERS = {"input": "Ifmap", "weight": "Filter", "output": "Ofmap"}
 _DATAFLOWS = ("os", "ws", "is")
 _CLOCK, _WORD_A_CYCLE = "1 GHz", "GB/s"  # a word is a byte, so one a cycle are 10^9 bytes a second
@@ -48,11 +50,12 @@ def read_config(path: Path, name: str = "") -> Imported:
     """
     ini = _Ini(str(path), read_text(path))
     run_name = (ini.take("general", "run_name") or path.stem).strip("'\"")
+    dataflow, early = _dataflow(ini)
     array = {
         "kind": "systolic",
         "rows": ini.count("ArrayHeight"),
         "cols": ini.count("ArrayWidth"),
-        "dataflow": ini.choice(_PRESETS, "Dataflow", _DATAFLOWS),
+        "dataflow": dataflow,
         "convention": "scalesim",
     }
     buffers = {operand: _buffer(ini, operand, prefix) for operand, prefix in _BUFFERS.items()}
@@ -72,8 +75,15 @@ def read_config(path: Path, name: str = "") -> Imported:
         "mapping": {"groups": "serial", "lowering": "im2col"},
     }
     left = ini.left()
-    notes = (*CONVENTIONS, *remarks, *_sparse(ini), *left)
+    notes = (*CONVENTIONS, *early, *remarks, *_sparse(ini), *left)
     return Imported(data, notes, {"keys": len(ini.places), "not_modelled": len(ini.places) - len(ini.taken)})
+
+
+def _dataflow(ini: _Ini) -> tuple[str, list[str]]:
+    """Return the dataflow, and what must be said of it."""
+    if ini.has(*_FIRST) and not ini.has(_PRESETS, "Dataflow") and not ini.guess("Dataflow"):
+        return "os", ["No Dataflow, as in the first commits of SCALE-Sim: output stationary, the only one they had."]
+    return ini.choice(_PRESETS, "Dataflow", _DATAFLOWS), []
 
 
 def _buffer(ini: _Ini, operand: str, prefix: str) -> dict[str, Any]:
@@ -135,11 +145,16 @@ class _Ini:
     def _needed(self, section: str, key: str) -> str | None:
         if self.has(section, key):
             return self.take(section, key)
-        strange = {written: line for (_, known), (line, written) in self.places.items() if known not in _KNOWN}
-        guess = nearest(key, strange)
-        hint = f"; is it the '{guess}' on line {strange[guess]}?" if guess else ""
+        guess = self.guess(key)
+        hint = f"; is it the '{guess[0]}' on line {guess[1]}?" if guess else ""
         self._wrong(section, key, f"missing key '{key}'{hint}")
         return None
+
+    def guess(self, key: str) -> tuple[str, int] | None:
+        """Return the key that no version knows and that is most like `key`, with its line; None where none is."""
+        strange = {written: line for (_, known), (line, written) in self.places.items() if known not in _KNOWN}
+        found = nearest(key, strange)
+        return (found, strange[found]) if found else None
 
     def count(self, key: str, first: bool = False) -> int:
         """Return the positive integer at an architecture preset (the first of a list); a problem and 1 otherwise."""
