@@ -12,6 +12,7 @@ from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
 from sim.energy.memory import dram_costs, dram_counts
+from sim.energy.supply import at_point
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Attention, Contraction, Kernel, VectorWork
@@ -47,9 +48,10 @@ class Book:
         self.array = chip.unit_name(Systolic) if chip.array else ""
         self.vector = chip.unit_name(Vector) if chip.vector else ""
         if chip.array:
-            self.costs[self.array, "mac"] = self.table.mac(precision.input, precision.weight, precision.partial_sum)
-            self.costs[self.array, "register"] = self.table.register(1)
-            self.costs[self.array, "hop"] = self.table.link()
+            product = self.table.mac(precision.input, precision.weight, precision.partial_sum)
+            self.costs[self.array, "mac"] = self._at_point(self.array, product)
+            self.costs[self.array, "register"] = self._at_point(self.array, self.table.register(1))
+            self.costs[self.array, "hop"] = self._at_point(self.array, self.table.link())
         if isinstance(chip.memory, Simple):
             read, write = self.table.dram(chip.memory.technology)
             self.costs["dram", "read"], self.costs["dram", "write"] = read, write
@@ -68,6 +70,9 @@ class Book:
             self.not_modelled.append({"what": f"leakage (not in table {chip.technology})", "where": leakless})
         if not chip.bounded:
             self.not_modelled.append({"what": "energy of memories (memory is ideal)", "where": ["sram"]})
+
+    def _at_point(self, unit: str, cost: Cost) -> Cost:
+        return at_point(self.chip.units[unit], cost)
 
     def _prices(self) -> Prices:
         def per_byte(component: str, action: str, width: int) -> float:
@@ -142,13 +147,14 @@ class Book:
         return {self.chip.buffer_of("input"): place.live[: max(1, len(lowered.tasks))]} if lowered.kept else {}
 
     def _utilization(self, macs: int, cycles: int) -> float:
-        peak = self.chip.array.pes * cycles if self.chip.array else 0
-        return macs / peak if peak else 0.0
+        peak = self.chip.peak * cycles
+        return float(macs / peak) if peak else 0.0
 
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
-        kinds = {name: unit.kind for name, unit in self.chip.units.items()} | {"link": "link"}
+        kinds = {name: unit.told(self.chip.clock) for name, unit in self.chip.units.items()}
+        kinds["link"] = {"kind": "link"}
         return {
-            name: {"kind": kinds.get(name, "channel"), "cycles": ledger.by_cause()}
+            name: {**kinds.get(name, {"kind": "channel"}), "cycles": ledger.by_cause()}
             for name, ledger in timeline.ledgers.items()
         }
 
@@ -255,7 +261,7 @@ class Book:
                 if count:
                     counts[unit, operation] = count
                     cost = self.table.lane(operation, self.chip.precision.partial_sum)
-                    self.costs.setdefault((unit, operation), cost)
+                    self.costs.setdefault((unit, operation), self._at_point(unit, cost))
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
@@ -266,7 +272,7 @@ class Book:
         if isinstance(kernel, VectorWork) or kernel.right_is == "weight" or formats.input == formats.weight:
             return "mac"
         cost = self.table.mac(formats.input, formats.input, formats.partial_sum)
-        self.costs.setdefault((self.array, "mac_activations"), cost)
+        self.costs.setdefault((self.array, "mac_activations"), self._at_point(self.array, cost))
         return "mac_activations"
 
     def _shifted_bits(self, plan: Plan) -> float:

@@ -18,14 +18,18 @@ from sim.stages import Stages
 
 
 def bare(chip: Arch) -> Arch:
-    """Return the array of a chip alone, on ideal memory. ConfigError where it has none, or more than one."""
+    """Return the array of a chip alone, on ideal memory, at the clock of the chip.
+
+    ConfigError where it has none, or more than one.
+    """
     name = chip.unit_name(Systolic)
     array = chip.units[name]
     assert isinstance(array, Systolic)  # its name says so
     if array.count > 1:
         message = f"register by register there is one array, not {array.count}; --set count=1"
         raise ConfigError(Problem(message, key=f"units.{name}.count"))
-    return chip.model_copy(update={"units": {name: array}, "memory": Ideal(kind="ideal"), "buffers": {}})
+    plain = array.model_copy(update={"dvfs": None})
+    return chip.model_copy(update={"units": {name: plain}, "memory": Ideal(kind="ideal"), "buffers": {}})
 
 
 def contractions(alone: Arch, graph: Graph, pattern: str) -> tuple[list[tuple[str, Plan]], tuple[str, ...]]:

@@ -221,8 +221,8 @@ def _lane_cycles(task: Task, arch: Arch) -> float:
     """Return the cycles that all lanes together are busy with a layer."""
     if arch.vector is None:
         return 0.0
-    per = arch.vector.cycles_per
-    return sum(count * per.get(kind, 1) for kind, count in lane_operations(task, arch).items()) / arch.vector.lanes
+    per, each = arch.vector.cycles_per, float(arch.vector.pace(arch.clock)) / arch.vector.lanes
+    return sum(count * per.get(kind, 1) for kind, count in lane_operations(task, arch).items()) * each
 
 
 def _lane_bytes(task: Task, lowered: Lowered, arch: Arch) -> int:
@@ -275,9 +275,9 @@ def _transfers(task: Task, kernel: Contraction, lowered: Lowered, chip: Arch) ->
 
 def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -> tuple[Work, Passed]:
     """Return the array's cycles, and the bytes it reads and writes on chip, at least."""
-    zero = np.zeros(len(designs.rows))
+    zero, pace = np.zeros(len(designs.rows)), float(array.pace(chip.clock))
     if array.dataflow not in _PRODUCTS:
-        busy = np.ceil(kernel.macs / (designs.rows * designs.cols * array.count))
+        busy = np.ceil(kernel.macs / (designs.rows * designs.cols * array.count)) * pace
         return Work(busy, busy, zero), {("weight", "read"): zero}
     flow = DATAFLOWS[array.dataflow]
     size: dict[Dim, int] = {"m": kernel.m, "n": kernel.n, "k": kernel.k}
@@ -294,10 +294,12 @@ def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -
         waits = _waits(passed, chip, flow.stationary, first) if split is None else (zero, zero)
         least = packs * folds[flow.row] * folds[flow.col]
         more = np.maximum(least, _cut(kernel, chip, size, folds, designs)) if split is None else least
-        trials.append(_fold_cycles(array, share[flow.stream], least, more, designs, *waits))
-    whole, core = (np.minimum.reduce(column) for column in zip(*trials, strict=True))
+        trials.append(_fold_cycles(array, share[flow.stream], least, more, designs, *(each / pace for each in waits)))
+    whole, core = (np.minimum.reduce(column) * pace for column in zip(*trials, strict=True))
     # What stays in the PEs in the first fold may be there before what streams.
-    ahead = np.maximum(designs.rows, first) + array.sram_read_latency if flow.stationary != "output" else zero
+    rounded = 0 if pace == 1 else 2  # cycles of the chip, for the array's that are rounded up
+    shifted = np.maximum(designs.rows * pace, first) + array.sram_read_latency * pace + rounded
+    ahead = shifted if flow.stationary != "output" else zero
     return Work(whole, core, np.minimum(ahead, whole - core)), passed
 
 

@@ -71,9 +71,9 @@ class Engine:
         for name, unit in arch.units.items():
             if isinstance(unit, Systolic):
                 timed = PassUnit if DATAFLOWS[unit.dataflow].passes else ArrayUnit
-                units[name] = timed(env, name, self, unit, ports)
+                units[name] = timed(env, name, self, unit, ports, unit.pace(arch.clock))
             elif isinstance(unit, Vector):
-                units[name] = VectorUnit(env, name, self, unit, ports)
+                units[name] = VectorUnit(env, name, self, unit, ports, unit.pace(arch.clock))
         if arch.link is not None and arch.array is not None and arch.array.count > 1:
             units["link"] = LinkUnit(env, "link", self, arch.link)
         if isinstance(arch.memory, Dram):

@@ -256,6 +256,11 @@ class Arch(Strict):
         return next((u for u in self.units.values() if isinstance(u, Companion)), None)
 
     @property
+    def peak(self) -> float:
+        """Multiply-accumulates of its arrays in a cycle of its clock at most; arrays may have a clock of their own."""
+        return float(self.array.pes / self.array.pace(self.clock)) if self.array else 0.0
+
+    @property
     def bounded(self) -> bool:
         """Whether memory has limits at all."""
         return self.memory.bounded

@@ -35,9 +35,17 @@ def _seconds(text: object) -> float:
     return float(value)
 
 
+def _volts(text: object) -> float:
+    value = units.parse("voltage", text)
+    if value <= 0:
+        raise ValueError(f"voltage '{text}' must be greater than zero")
+    return float(value)
+
+
 Count = Annotated[int, Field(gt=0)]
 Size = Annotated[int, BeforeValidator(lambda v: _positive("size", v)), quantity("size")]
 Hertz = Annotated[int, BeforeValidator(lambda v: _positive("frequency", v)), quantity("frequency")]
 Bandwidth = Annotated[int, BeforeValidator(lambda v: _positive("bandwidth", v)), quantity("bandwidth")]
 Rate = Annotated[int, BeforeValidator(lambda v: _positive("rate", v)), quantity("rate")]
+Volts = Annotated[float, BeforeValidator(_volts), quantity("voltage")]
 Seconds = Annotated[float, BeforeValidator(_seconds), quantity("time")]

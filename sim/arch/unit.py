@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from fractions import Fraction
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +23,19 @@ class Unit(Strict):
     does: ClassVar[frozenset[str]] = frozenset()
 
     kind: str = Field(description="which kind it is")
+
+    def own_clock(self, chip: int) -> int:
+        """Return its clock in hertz on a chip whose clock is `chip`: the same, where it has none of its own."""
+        return chip
+
+    def told(self, chip: int) -> dict[str, Any]:
+        """Return what a result says of it on a chip whose clock is `chip`: its kind, and its clock in hertz."""
+        return {"kind": self.kind, "clock_hz": self.own_clock(chip)}
+
+    def pace(self, chip: int) -> Fraction | int:
+        """Return the cycles of the chip's clock (`chip`, in hertz) in one of its own: 1 where they are the same."""
+        own = self.own_clock(chip)
+        return 1 if own == chip else Fraction(chip, own)
 
 
 UNITS: Registry[type[Unit]] = Registry("unit kind", "sim.arch.units")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
 from typing import Any
 
 import simpy
@@ -21,10 +22,11 @@ class ArrayUnit(Unit):
     kind = "systolic"
 
     def __init__(
-        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports
+        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports,
+        pace: Fraction | int = 1,
     ) -> None:
         super().__init__(env, name, engine)
-        self.array, self.ports = array, ports
+        self.array, self.ports, self.pace = array, ports, pace
         self.stationary = f"wait_{DATAFLOWS[array.dataflow].stationary}"
         self.timings: dict[tuple[object, ...], TileTiming] = {}
         self.loads: dict[tuple[int, int, int], list[Piece]] = {}
@@ -41,14 +43,14 @@ class ArrayUnit(Unit):
         drain = work.drain if isinstance(work, LocalWork) else None
         key = (work.stream, work.folds, work.moves, work.crowding, drain)
         if key not in self.timings:
-            self.timings[key] = tile_timing(self.array, work, self.ports)
+            self.timings[key] = tile_timing(self.array, work, self.ports, self.pace)
         return self.timings[key]
 
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a tile's folds, and how much later than the next might begin they end."""
         assert isinstance(step, Compute) and isinstance(step.work, TileWork)  # the engine sends nothing else
         timing = self.timing(step.work)
-        return step.work.folds * timing.interval, timing.tail - timing.interval
+        return timing.last + timing.interval, timing.tail - timing.interval
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Load the stationary operand, then stream; leave when the next tile's load may be considered."""
@@ -65,9 +67,9 @@ class ArrayUnit(Unit):
         job.start = loading if timing.load else stream
         if job.on_start:
             job.on_start()
-        last = stream + (work.folds - 1) * timing.interval
+        last = stream + timing.last
         self.stream(timing, stream, last)
-        self._book(job, timing, work, stream, load, first, rest)
+        self._book(job, timing, stream, load, first, rest)
         self.load_from, self.stream_from = last + timing.after_load, last + timing.after_stream
         self.later(self.streaming_until, self.release, job)
         self.finish(job, last + timing.tail)
@@ -114,7 +116,7 @@ class ArrayUnit(Unit):
             self.ports.hold(int(self.env.now), passage.port, holds)
 
     def _book(
-        self, job: Job, timing: TileTiming, work: TileWork, stream: int, load: int, first: list[Wait], rest: list[Wait]
+        self, job: Job, timing: TileTiming, stream: int, load: int, first: list[Wait], rest: list[Wait]
     ) -> None:
         """Book what came before the stream, then the stream itself.
 
@@ -126,7 +128,7 @@ class ArrayUnit(Unit):
             cycle + moved for cycle in (self.drained, self.own_load, self.own_stream)
         )
         begin = stream + job.shift
-        self.commit(job, begin, work.folds * timing.interval)
+        self.commit(job, begin, timing.last + timing.interval)
         own = min(begin, max(self.own_load + timing.bare.load, self.own_stream))
         ported = min(begin, max(self.own_load + load, self.own_stream)) if timing.load else own
         self.book(job, min(self.drained, own), "drain", self.last_layer)
@@ -137,23 +139,11 @@ class ArrayUnit(Unit):
         if begin > ported and late:
             self.book_wait(job, max(late, key=lambda entry: entry[0])[1], begin)
         self.book(job, begin, "fill")
-        self._book_stream(job, timing, work)
-        last = begin + (work.folds - 1) * timing.interval
+        for cause, cycles in timing.causes:
+            self.book(job, self.ledger.until + cycles, cause)
+        last = begin + timing.last
         self.own_load, self.own_stream = last + timing.after_load, last + timing.after_stream
         self.drained, self.last_layer = last + timing.tail, job.layer
-
-    def _book_stream(self, job: Job, timing: TileTiming, work: TileWork) -> None:
-        """Book the folds: operands stream, ports may hold them up, between folds the array drains and fills."""
-        bare, again = timing.bare, work.folds - 1
-        between = bare.interval - bare.stream
-        drain = min(bare.tail - bare.stream, between)
-        for cause, amount in (
-            ("compute", work.folds * bare.stream),
-            ("wait_port", timing.streamed - bare.stream + again * (timing.interval - bare.interval)),
-            ("drain", again * drain),
-            ("fill", again * (between - drain)),
-        ):
-            self.book(job, self.ledger.until + amount, cause)
 
     def close(self, end: int, shift: int) -> None:
         """Book the last drain, then idle."""

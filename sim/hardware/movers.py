@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import simpy
@@ -120,20 +122,24 @@ class ChannelUnit(Mover):
         return self.busy[key], latency
 
 class VectorUnit(Mover):
-    """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency."""
+    """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency.
+
+    `pace` cycles of the chip are one of the lanes; what a job takes is converted as a whole, rounded up.
+    """
 
     kind, rank = "vector", LANES
 
     def __init__(
-        self, env: simpy.Environment, name: str, engine: Watcher, vector: arch.Vector, ports: Ports
+        self, env: simpy.Environment, name: str, engine: Watcher, vector: arch.Vector, ports: Ports,
+        pace: Fraction | int = 1,
     ) -> None:
         super().__init__(env, name, engine)
-        self.vector, self.ports = vector, ports
+        self.ports, self.pace, self.latency = ports, pace, ceil(vector.latency * pace)
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the lane cycles and the latency."""
         assert isinstance(step, Process)  # the engine sends nothing else
-        return step.cycles, self.vector.latency
+        return step.cycles if self.pace == 1 else ceil(step.cycles * self.pace), self.latency
 
 class LinkUnit(Mover):
     """The wires between arrays: bytes at a rate, after a latency."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import simpy
@@ -20,13 +21,18 @@ class PassUnit(Unit):
 
     A buffer port moves the words of one pass after the other, at its own pace: a pass begins no earlier than
     the port has done with the one before. What it and the buses between buffer and PEs cost is one cause.
+    `pace` cycles of the chip are one of the array; the times of a pass are converted as they are, rounded up.
     """
 
     kind = "systolic"
 
-    def __init__(self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports) -> None:
+    def __init__(
+        self, env: simpy.Environment, name: str, engine: Watcher, array: Systolic, ports: Ports,
+        pace: Fraction | int = 1,
+    ) -> None:
         super().__init__(env, name, engine)
-        self.array, self.ports = array, ports
+        self.array, self.ports, self.pace = array, ports, pace
+        self.latency = ceil(array.sram_read_latency * pace)
         self.timings: dict[tuple[PassShape, int], PassTiming] = {}
         self.free_from = self.written = 0
         # The end of the last pass, and its last layer, as the ledger sees them.
@@ -36,7 +42,8 @@ class PassUnit(Unit):
         """Return the timing of a pass whose sums may be fetched `lag` cycles after its start, computed once each."""
         key = (work.shape, lag)
         if key not in self.timings:
-            self.timings[key] = pass_timing(self.array, *key)
+            own = pass_timing(self.array, work.shape, ceil(lag / self.pace))
+            self.timings[key] = own if self.pace == 1 else _converted(own, self.pace)
         return self.timings[key]
 
     def least(self, step: Step) -> tuple[int, int]:
@@ -50,7 +57,7 @@ class PassUnit(Unit):
 
     def _last(self, work: PassWork, lag: int = 0) -> int:
         """Return the cycles from the start of a pass to its last sum in the buffer."""
-        return max(self.timing(work, lag).end + self.array.sram_read_latency, port_cycles(self.ports, work))
+        return max(self.timing(work, lag).end + self.latency, port_cycles(self.ports, work))
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Wait for operands and PEs; leave when the next pass may have them."""
@@ -68,7 +75,7 @@ class PassUnit(Unit):
                 self.ports.hold(int(self.env.now), port, [share])
         self._book(job, work, start, lag)
         self.free_from = start + busy
-        self.written = start + self.timing(work, lag).end + self.array.sram_read_latency
+        self.written = start + self.timing(work, lag).end + self.latency
         self.later(start + busy, self.release, job)
         self.finish(job, start + self._last(work, lag))
         if start > self.env.now:
@@ -104,6 +111,12 @@ class PassUnit(Unit):
 def port_cycles(ports: Ports, work: PassWork) -> int:
     """Return the least cycles in which the narrowest buffer port moves what a pass reads and writes."""
     return max((-(-size // port.bandwidth) for port, size in ports.demands(work.moves)), default=0)
+
+
+def _converted(timing: PassTiming, pace: Fraction | int) -> PassTiming:
+    """Return a timing in cycles of the chip: a pass as a whole is rounded up, its parts down."""
+    first, computing, adding = (int(part * pace) for part in (timing.first, timing.computing, timing.adding))
+    return PassTiming(first, ceil(timing.busy * pace), computing, adding, ceil(timing.end * pace))
 
 
 def _work(step: Step) -> PassWork:

@@ -11,6 +11,7 @@ from typing import Any
 from sim import energy
 from sim.arch import Companion, Pim
 from sim.energy import Cost
+from sim.energy.supply import at_point
 from sim.family import Request
 from sim.inmemory.baseline import baseline
 from sim.inmemory.jobs import WEIGHTS, Program
@@ -123,12 +124,13 @@ class Account:
         for done in self.done:
             for cause, clocks in done.clocks.items():
                 banks[WORDS[cause]] += clocks
-        found = {self.banks: {"kind": "pim", "cycles": self._booked(banks)}}
+        told = {name: unit.told(self.chip.clock) for name, unit in self.chip.units.items()}
+        found = {self.banks: {**told[self.banks], "cycles": self._booked(banks)}}
         if self.companion:
             own = Counter(compute=sum(done.working for done in self.done),
                           wait_dependency=sum(done.waiting for done in self.done))  # fmt: skip
             own["compute"] -= max(0, own.total() - self.cycles)  # what lies behind the end is not counted
-            found[self.companion] = {"kind": "companion", "cycles": self._booked(own)}
+            found[self.companion] = {**told[self.companion], "cycles": self._booked(own)}
         return found
 
     def _booked(self, causes: Counter[str]) -> dict[str, int]:
@@ -196,7 +198,8 @@ class Account:
             operations.update(dict(work.operations))
         for kind, count in operations.items():
             if (self.companion, kind) not in self.costs:
-                self.costs[self.companion, kind] = self.table.lane(kind, form)
+                cost = self.table.lane(kind, form)
+                self.costs[self.companion, kind] = at_point(self.chip.units[self.companion], cost)
             counts[self.companion, kind] = float(count)
         for _, way, size in self._lanes(done):
             if self.sram:

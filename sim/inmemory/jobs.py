@@ -78,7 +78,7 @@ def kind_cycles(kind: str, count: int, chip: Arch, companion: Companion) -> int:
     """Return the cycles of the chip for `count` lane operations of a kind, made of products and additions."""
     products, additions = recipe(kind)
     own = max(-(-count * additions // companion.adders), -(-count * products // companion.multipliers))
-    return ceil((own + companion.latency) * chip.clock / (companion.clock or chip.clock))
+    return ceil((own + companion.latency) * companion.pace(chip.clock))
 
 
 def recipe(kind: str) -> tuple[int, int]:

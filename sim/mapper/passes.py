@@ -159,7 +159,7 @@ class _Count:
 
     def __init__(self, planes: Planes, arch: Arch, array: Systolic, prices: Prices) -> None:
         self.planes, self.kernel, self.arch, self.array = planes, planes.kernel, arch, array
-        self.prices, self.road = prices, channel(arch)
+        self.prices, self.road, self.pace = prices, channel(arch), array.pace(arch.clock)
         self.rows: dict[int, int] = {}
         self.pieces = 0
         self.ports = [
@@ -181,7 +181,7 @@ class _Count:
             "input": self.arch.bytes_of("input", columns * shape.column_words),
             "output": self.arch.bytes_of("partial_sum", sums),
         }
-        cycles = count * max(pass_interval(self.array, shape), self._port(size))
+        cycles = count * max(ceil(pass_interval(self.array, shape) * self.pace), self._port(size))
         inputs = size["input"] * kernel.groups * tiles * depth * (1 if depth == 1 else blocks)
         weights = size["weight"] * (kernel.groups if blocks * each * depth == 1 else count)
         off_chip = inputs + weights + self.outputs

@@ -25,33 +25,37 @@ class ArrayTimes:
         self.flow = DATAFLOWS[self.array.dataflow]
         self.split, self.packed, self.lowering = split, packed, lowering
         self.timings: dict[int, FoldTiming] = {}
+        self.pace = float(self.array.pace(arch.clock))
+        """Cycles of the chip in one of the array. Here times are not rounded to whole ones: they bound."""
         self._array_cycles()
 
     def _array_cycles(self) -> None:
         """Work out the array's cycles: folds on its sides times intervals of the stream; and those of the last tile."""
-        stream, sides = self.flow.stream, (self.flow.row, self.flow.col)
+        stream, sides, pace = self.flow.stream, (self.flow.row, self.flow.col), self.pace
         self.folds = {d: self.grid.each(d, partial(self._all_folds, d)) for d in sides}
-        intervals = self.grid.each(stream, lambda tiles: sum(c * self._timing(s).interval for c, s, _ in tiles))
+        intervals = pace * self.grid.each(stream, lambda tiles: sum(c * self._timing(s).interval for c, s, _ in tiles))
         packs = self.grid.each("g", lambda tiles: sum(c * -(-s // self.packed) for c, s, _ in tiles))
-        tails = self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
-        self.ends = tails - self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        tails = pace * self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).tail)
+        final = pace * self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.ends = tails - final
         self.gap = self.grid.each(stream, lambda tiles: self._gap(tiles[-1][1]))
-        self.shift = self._timing(1).load
+        self.shift = self._timing(1).load * self.pace
         """Cycles in which what stays in the PEs is shifted in."""
         folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
         self.busy = folds * intervals + self.ends
-        waits = self.grid.each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
+        waits = pace * self.grid.each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
         self.unloaded = folds * waits
         """Cycles in which folds may not load: what loading takes comes on top."""
         self.all = {sides[0]: self.folds[sides[0]], sides[1]: self.folds[sides[1]], stream: intervals}
         self.final = {d: self.grid.each(d, partial(self._last_folds, d)) for d in sides}
-        self.final[stream] = self.grid.each(stream, lambda tiles: self._timing(tiles[-1][1]).interval)
+        self.final[stream] = final
         self.final_packs = self.grid.each("g", lambda tiles: -(-tiles[-1][1] // self.packed))
         self.last = self.remaining(frozenset())
 
-    def _gap(self, size: int) -> int:
-        """Return the cycles from the end of a stream to the next one, in the array's own time."""
-        return self._timing(size).interval - self._share(self.flow.stream, size)
+    def _gap(self, size: int) -> float:
+        """Return the cycles from the end of a stream to the next one at most, with nothing else to wait for."""
+        rounded = 0 if self.pace == 1 else 2  # the ends of both streams are rounded up
+        return (self._timing(size).interval - self._share(self.flow.stream, size)) * self.pace + rounded
 
     def remaining(self, inside: frozenset[Dim]) -> Vector:
         """Return the array's cycles for the last tiles: all of them along `inside`, one along the others."""
@@ -86,7 +90,7 @@ class ArrayTimes:
             return float("inf")
         side, pes = (flow.row, array.rows) if flow.row in RELEVANT["output"] else (flow.col, array.cols)
         lines = np.minimum(pes, self.grid.size[side] * self.packed)
-        return np.asarray(lines * (array.count if self.split else 1) * self.arch.bits("partial_sum") / 8)
+        return np.asarray(lines * (array.count if self.split else 1) * self.arch.bits("partial_sum") / 8 / self.pace)
 
     def accesses(self, operand: str, way: str) -> Vector:
         """Return the bytes of an operand that the array reads or writes on chip."""

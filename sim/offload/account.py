@@ -33,7 +33,7 @@ class SharedBook(Book):
     ) -> Result:
         """Return the whole account of a run; utilization is that of the products all units could have done."""
         found = super().result(lowered, stages, timeline, missing, provenance)
-        peak = (self.chip.array.pes if self.chip.array else 0) + self.peak
+        peak = self.chip.peak + self.peak
         used, slots = (sum(getattr(d, name) for d in self.deeds.values()) for name in ("used", "slots"))
         arrays = [layer for index, layer in enumerate(found.layers) if index not in self.deeds]
         efficient = found.mapping_efficiency if any(layer.macs for layer in arrays) else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.arch import Arch, channel
+from sim.arch.unit import Unit
 from sim.energy import load as load_table
 from sim.fabric.cost import Formats
 from sim.report.table import pairs, wrap
@@ -31,8 +32,8 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
     """
     found, array, vector, line = list[tuple[str, str]](), chip.array, chip.vector, channel(chip)
     if array is not None:
-        peak = show_si(2 * array.pes * chip.clock, "OPS")
-        found.append(("peak", f"{array.pes:,} MACs/cycle = {peak}, two operations a MAC"))
+        peak = show_si(2 * array.pes * array.own_clock(chip.clock), "OPS")
+        found.append(("peak", f"{array.pes:,} MACs/cycle{_clock(array, chip)} = {peak}, two operations a MAC"))
     if chip.fabric is not None:
         packed = Formats.of(chip, chip.fabric).packed
         peak = show_si(2 * packed * chip.fabric.dsp * chip.clock, "OPS")
@@ -46,18 +47,27 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
         found.append(("pins", f"{pins} out of {show_bytes(device.capacity)} in the banks"))
         return found
     if vector is not None:
-        found.append(("vector", f"{show_si(vector.lanes * chip.clock, 'OPS')}: {vector.lanes:,} lanes"))
+        rate = show_si(vector.lanes * vector.own_clock(chip.clock), "OPS")
+        found.append(("vector", f"{rate}: {vector.lanes:,} lanes{_clock(vector, chip)}"))
     if chip.buffers and chip.bounded:
         total = show_bytes(sum(buffer.capacity for buffer in chip.buffers.values()))
         found.append(("on chip", f"{total} in {len(chip.buffers)} buffers"))
     if line is None:
         found.append(("off chip", "no limit: memory is ideal"))
         return found
-    rate = float(line.burst / line.cycles_per_burst)
-    found.append(("off chip", f"{rate:.4g} B/cycle in bursts of {line.burst} B, {line.latency:,} cycles of latency"))
+    brought = float(line.burst / line.cycles_per_burst)
+    found.append(("off chip", f"{brought:.4g} B/cycle in bursts of {line.burst} B, {line.latency:,} cycles of latency"))
     if array is not None:
-        found.append(("ridge point", f"{array.pes / rate:,.4g} MACs a byte; a layer with fewer waits for memory"))
+        found.append(("ridge point", f"{chip.peak / brought:,.4g} MACs a byte; a layer with fewer waits for memory"))
     return found
+
+
+def _clock(unit: Unit, chip: Arch) -> str:
+    """Return the clock of a unit, and its point, where it is not just that of the chip."""
+    told = unit.told(chip.clock)
+    if "point" not in told:
+        return ""
+    return f" at {show_si(told['clock_hz'], 'Hz')}, {told['voltage']:g} V (point {told['point']})"
 
 
 def _sources(chip: Arch) -> list[tuple[str, str]]:

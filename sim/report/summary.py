@@ -98,6 +98,7 @@ def _speed(result: Result) -> list[tuple[str, str]]:
     time, clock = show_si(result.seconds, "s"), show_si(result.clock_hz, "Hz")
     lines = [
         ("cycles", f"{result.cycles:,} = {time} at {clock}, to the end of the last step"),
+        *_points(result),
         ("convention", f"{result.convention}: counts {CONVENTIONS.get(result.convention, 'as the chip says')}"),
         ("MACs", f"{result.macs:,}"),
     ]
@@ -108,6 +109,15 @@ def _speed(result: Result) -> list[tuple[str, str]]:
         lines.append(("utilization", f"{result.utilization:.1%} of the PEs' cycles do a useful MAC"))
         lines.append(("mapping", f"{result.mapping_efficiency:.1%} of the PEs of all folds have work"))
     return lines
+
+
+def _points(result: Result) -> list[tuple[str, str]]:
+    """Return clock and voltage of each unit that runs at a point of its own."""
+    return [
+        (f"{name} point", f"{unit['point']}: {show_si(unit['clock_hz'], 'Hz')} at {unit['voltage']:g} V")
+        for name, unit in result.units.items()
+        if "point" in unit
+    ]
 
 
 def _memory(result: Result) -> list[tuple[str, str]]:

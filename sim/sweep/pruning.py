@@ -210,10 +210,12 @@ def _work_energy(chip: Arch, lowered: Lowered, needs: list[Needs]) -> float:
         moving = [chip.bits(o) for o in ("weight", "input") if o != flow.stationary]
         bits = sum(moving) + chip.bits("partial_sum")
         product = min(table.mac(formats.input, o, formats.partial_sum).pj for o in (formats.weight, formats.input))
-        total = sum(need.macs for need in needs) * (product + bits * table.register(1).pj)
+        scale = chip.array.dvfs.energy if chip.array.dvfs else 1.0
+        total = sum(need.macs for need in needs) * (product + bits * table.register(1).pj) * scale
+    lanes = chip.vector.dvfs.energy if chip.vector and chip.vector.dvfs else 1.0
     for task in lowered.tasks:
         for kind, count in bounds.lane_operations(task, chip).items():
-            total += count * table.lane(kind, formats.partial_sum).pj
+            total += count * table.lane(kind, formats.partial_sum).pj * lanes
     return total
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from sim.arch.dvfs import Scaled
 from sim.arch.quantities import Count
-from sim.arch.unit import UNITS, Unit
+from sim.arch.unit import UNITS
 from sim.dataflow import DATAFLOWS
 from sim.errors import TiletickError, unknown
 from sim.yamlfile import Clash, Strict
@@ -44,7 +45,7 @@ class Buses(Strict):
 
 
 @UNITS.register("systolic")
-class Systolic(Unit):
+class Systolic(Scaled):
     """A grid of multiply-accumulate PEs, with the micro-architecture knobs that decide its cycles."""
 
     does: ClassVar[frozenset[str]] = frozenset({"products"})

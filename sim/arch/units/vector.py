@@ -6,14 +6,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from sim.arch.dvfs import Scaled
 from sim.arch.quantities import Count
-from sim.arch.unit import UNITS, Unit
+from sim.arch.unit import UNITS
 from sim.errors import unknown
 from sim.kernel import LANE_OPERATIONS
 
 
 @UNITS.register("vector")
-class Vector(Unit):
+class Vector(Scaled):
     """Lanes for what is no contraction: activations, pooling, norms, additions, data movement."""
 
     does: ClassVar[frozenset[str]] = frozenset({"elements"})
