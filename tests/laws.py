@@ -120,8 +120,13 @@ HOLDS = ((("weight", "input", "output"),), (("weight",), ("input", "output")), (
 
 
 @st.composite
-def arches(draw: Any, bounded: bool | None = None, knobs: bool = False, count: int | None = None) -> Arch:
-    """A chip with one to three arrays, and buffers without an end (see `tight`); or with ideal memory."""
+def arches(
+    draw: Any, bounded: bool | None = None, knobs: bool = False, count: int | None = None, paced: bool = False
+) -> Arch:
+    """A chip with one to three arrays, and buffers without an end (see `tight`); or with ideal memory.
+
+    `paced` gives units clocks of their own.
+    """
     array: dict[str, Any] = {
         "kind": "systolic", "rows": draw(st.integers(1, 6)), "cols": draw(st.integers(1, 6)),
         "dataflow": draw(st.sampled_from(FLOWS)), "count": count or draw(st.sampled_from((1, 1, 2, 3))),
@@ -131,17 +136,25 @@ def arches(draw: Any, bounded: bool | None = None, knobs: bool = False, count: i
             "sram_read_latency": draw(st.integers(0, 3)), "output_register": draw(st.integers(0, 2)),
             "pe_pipeline": draw(st.integers(1, 3)), "weight_buffers": draw(st.integers(1, 2)),
             "swap": draw(st.sampled_from(("wave", "global"))), "drain": draw(st.sampled_from(("serial", "overlap"))),
-            "convention": draw(st.sampled_from(("rtl", "rtl", "scalesim"))),
+            "convention": draw(st.sampled_from(("rtl", "rtl", "scalesim"))), "dvfs": draw(clocks()) if paced else None,
         }  # fmt: skip
     data: dict[str, Any] = {
         "name": "chip", "clock": "1 GHz", "memory": "ideal", "units": {"array": array}, "precision": draw(precisions()),
         "link": {"bandwidth": f"{draw(st.integers(1, 16))} B/cycle", "latency": draw(st.integers(0, 4))},
         "prefetch": draw(st.booleans()),
     }  # fmt: skip
-    data["units"]["vector"] = {"kind": "vector", "lanes": draw(st.integers(1, 8)), "latency": draw(st.integers(0, 5))}
+    lanes = {"lanes": draw(st.integers(1, 8)), "latency": draw(st.integers(0, 5))}
+    data["units"]["vector"] = {"kind": "vector", **lanes, "dvfs": draw(clocks()) if paced else None}
     if bounded or (bounded is None and draw(st.booleans())):
         data |= {"buffers": draw(buffers()), "memory": draw(memories())}
     return Arch.model_validate(data)
+
+
+def clocks() -> Any:
+    """A clock of a unit's own beside the chip's 1 GHz, for most none."""
+    point = st.sampled_from(("300 MHz", "500 MHz", "750 MHz", "1700 MHz", "3 GHz"))
+    own = st.builds(lambda clock: {"nominal": "p", "points": {"p": {"clock": clock, "voltage": "1 V"}}}, point)
+    return st.one_of(st.none(), st.none(), own)
 
 
 @st.composite
@@ -234,7 +247,7 @@ def small_tiles(draw: Any, kernel: Contraction, arch: Arch, most: int = 120) -> 
 @st.composite
 def runs_of_stages(draw: Any, bounded: bool | None = None, most: int = 3) -> tuple[Arch, list[Stage]]:
     """A chip and up to `most` stages that read each other's outputs, its buffers roomy or just large enough."""
-    arch = draw(arches(bounded, knobs=True))
+    arch = draw(arches(bounded, knobs=True, paced=True))
     works = [draw(vector_works() if draw(st.integers(0, 3)) == 0 else _tilings(arch)) for _ in range(most)]
     works = works[: draw(st.integers(1, most))]
     tilings = [work for work in works if isinstance(work, Tiling)]

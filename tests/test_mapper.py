@@ -39,7 +39,7 @@ def layers(draw):
 @st.composite
 def chips(draw, count=None):
     """A chip with bounded memory whose buffers hold from a few bytes to everything."""
-    arch = draw(arches(bounded=True, knobs=True, count=count or draw(st.sampled_from((1, 1, 1, 2)))))
+    arch = draw(arches(bounded=True, knobs=True, paced=True, count=count or draw(st.sampled_from((1, 1, 1, 2)))))
     sized = {
         name: buffer.model_copy(update={"capacity": draw(st.sampled_from((64, 200, 400, 10**6)))})
         for name, buffer in arch.buffers.items()

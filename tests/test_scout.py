@@ -24,7 +24,7 @@ from tests.laws import arches, law
 @st.composite
 def cases(draw: Any) -> tuple[Arch, Contraction, Surroundings]:
     """A chip of bounded memory, and a layer with long loops: rows, filters, channels and groups in tens."""
-    arch = draw(arches(bounded=True, knobs=True))
+    arch = draw(arches(bounded=True, knobs=True, paced=True))
     capacity = draw(st.sampled_from((200, 500, 2000, 10**6)))
     buffers = {name: b.model_copy(update={"capacity": capacity}) for name, b in arch.buffers.items()}
     spatial = (Axis(23, draw(st.integers(9, 21)), draw(st.integers(1, 3)), 1, pad=1),) if draw(st.booleans()) else ()

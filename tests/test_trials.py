@@ -52,7 +52,7 @@ def sized(arch: Arch, capacity: int) -> Arch:
 
 @law(st.data(), quick=3, full=400)
 def test_a_search_that_knows_runs_of_other_capacities_finds_the_same(data: Any) -> None:
-    kernel, arch = data.draw(products()), data.draw(arches(bounded=True, knobs=True))
+    kernel, arch = data.draw(products()), data.draw(arches(bounded=True, knobs=True, paced=True))
     trials = Trials()
     for capacity in data.draw(st.permutations((48, 96, 200, 1000))):
         chip = sized(arch, capacity)
