@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -13,6 +15,7 @@ from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import CapacityError, MappingError
 from sim.kernel import Axis, Contraction
 
+DIMS: tuple[Dim, Dim, Dim] = ("m", "n", "k")
 RELEVANT: dict[str, tuple[Dim, Dim]] = {"weight": ("n", "k"), "input": ("m", "k"), "output": ("m", "n")}
 """The dimensions that each operand of output[M,N] = input[M,K] · weight[K,N] spans."""
 
@@ -226,7 +229,7 @@ def needs(
         size = arch.bytes_of("partial_sum" if operand == "output" else operand, elements)
         slots = arch.buffers[arch.buffer_of(operand)].slots
         found[operand] = size * min(slots, tiling.loads(operand))
-    found["output"] *= sum_copies(tiling.mapping, arch)
+    found["output"] *= sum_copies(tiling.mapping, arch, min(tiling.mapping.k, tiling.kernel.k))
     if parameters:
         size = arch.bytes_of("partial_sum", tiling.parameters_held(parameters))
         slots = arch.buffers[arch.buffer_of("output")].slots
@@ -234,9 +237,9 @@ def needs(
     return found
 
 
-def sum_copies(mapping: Mapping, arch: Arch) -> int:
-    """Return how many sums of an output are on chip at once: one an array where they divide the reduction."""
-    return arch.array.count if arch.array and mapping.split == "k" else 1
+def sum_copies(mapping: Mapping, arch: Arch, depth: int) -> int:
+    """Return how many sums of an output over `depth` products are on chip at once: one an array that has a share."""
+    return min(arch.array.count, depth) if arch.array and mapping.split == "k" else 1
 
 
 def _overfull(wanted: dict[str, int], arch: Arch) -> tuple[str, dict[str, int]] | None:
@@ -300,19 +303,59 @@ def _check_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> None:
 
 
 def _way_out(tiling: Tiling, arch: Arch, on_chip: frozenset[str], parameters: int) -> str:
-    """Name the nearest mapping that fits: the same with its largest dimension halved until it does."""
-    kernel, smaller = tiling.kernel, tiling.mapping
-    while True:
+    """Name the nearest mapping that fits: one dimension is cut as little as needed, more only where none suffices."""
+    kernel, wanted = tiling.kernel, tiling.mapping
+
+    def fits(mapping: Mapping) -> bool:
+        return _overfull(needs(Tiling(kernel, mapping), arch, on_chip, parameters), arch) is None
+
+    cut = [found for dim in DIMS if (found := _largest(kernel, wanted, dim, wanted, fits))]
+    near = max(cut, key=lambda found: _kept(kernel, found, wanted)) if cut else _fitting(kernel, wanted, fits)
+    if near is None:
+        return "no smaller tile fits; enlarge the buffer or set its buffering to single"
+    return f"the nearest that fits is tile m: {near.m}, n: {near.n}, k: {near.k}"
+
+
+def _fitting(kernel: Contraction, wanted: Mapping, fits: Callable[[Mapping], bool]) -> Mapping | None:
+    """Return `wanted` halved along its largest dimension until it fits, then as large again as it can be along each."""
+    found = wanted
+    while not fits(found):
         sizes: dict[Dim, int] = {
-            "m": min(smaller.m, kernel.m), "n": min(smaller.n, kernel.n), "k": channels(kernel, smaller.k)
+            "m": min(found.m, kernel.m), "n": min(found.n, kernel.n), "k": channels(kernel, found.k)
         }  # fmt: skip
         dim = max(sizes, key=lambda d: sizes[d])
         if sizes[dim] == 1:
-            return "no smaller tile fits; enlarge the buffer or set its buffering to single"
-        smaller = shrink(kernel, smaller, dim)
-        trial = Tiling(kernel, smaller)
-        if _overfull(needs(trial, arch, on_chip, parameters), arch) is None:
-            return f"the nearest that fits is tile m: {smaller.m}, n: {smaller.n}, k: {smaller.k}"
+            return None
+        found = shrink(kernel, found, dim)
+    for dim in sorted(DIMS, key=lambda d: found.tile(d) / wanted.tile(d)):
+        found = _largest(kernel, found, dim, wanted, fits) or found
+    return found
+
+
+def _kept(kernel: Contraction, found: Mapping, wanted: Mapping) -> float:
+    """Return the part of a wanted tile that is left in the one found."""
+    return float(prod(found.tile(d) / min(wanted.tile(d), getattr(kernel, d)) for d in DIMS))
+
+
+def _largest(
+    kernel: Contraction, start: Mapping, dim: Dim, wanted: Mapping, fits: Callable[[Mapping], bool]
+) -> Mapping | None:
+    """Return `start` with the largest tile along `dim`, up to that of `wanted`, with which it fits; None for none."""
+    sizes = cuts_of(kernel, dim, min(wanted.tile(dim), getattr(kernel, dim)))
+    whole = _resized(start, dim, sizes[-1])
+    if fits(whole):  # loaded once it may need one slot, where smaller ones need two
+        return whole
+    at = bisect_left(range(len(sizes)), True, key=lambda i: not fits(_resized(start, dim, sizes[i])))
+    return _resized(start, dim, sizes[at - 1]) if at else None
+
+
+def cuts_of(kernel: Contraction, dim: Dim, most: int) -> Sequence[int]:
+    """Return the sizes of tiles along `dim` up to `most` that can be cut: whole channels, whole images beyond one."""
+    if dim == "k":
+        return range(kernel.taps, most + 1, kernel.taps)
+    if dim == "n" or most <= kernel.positions:
+        return range(1, most + 1)
+    return [*range(1, kernel.positions), *range(kernel.positions, most + 1, kernel.positions)]
 
 
 def shrink(kernel: Contraction, mapping: Mapping, dim: Dim) -> Mapping:
@@ -323,5 +366,9 @@ def shrink(kernel: Contraction, mapping: Mapping, dim: Dim) -> Mapping:
     elif dim == "m" and size > kernel.positions:
         size = -(-size // kernel.positions) * kernel.positions
         size = kernel.positions if size >= mapping.m else size
-    values = {f: getattr(mapping, f) for f in mapping.__dataclass_fields__} | {dim: size}
-    return Mapping(**values)
+    return _resized(mapping, dim, size)
+
+
+def _resized(mapping: Mapping, dim: Dim, size: int) -> Mapping:
+    """Return the mapping with tiles of `size` along `dim`."""
+    return Mapping(**{name: getattr(mapping, name) for name in mapping.__dataclass_fields__} | {dim: size})

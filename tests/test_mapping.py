@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim.errors import CapacityError, MappingError
 from sim.execute import input_region
 from sim.kernel import Axis, Contraction
-from sim.mapping import Mapping, Tiling, check, flat, row_loops, shrink, window
+from sim.mapping import Mapping, Tiling, check, cuts_of, flat, row_loops, shrink, window
 from tests.laws import ORDERS, arches, chip, contractions, law, mappings, tight
 
 CONV = Contraction("conv1", 32, 8, 2, 1, (Axis(8, 8, 3, pad=1), Axis(8, 8, 3, pad=1)))
@@ -81,7 +81,7 @@ def test_a_tile_that_is_too_large_says_what_each_operand_needs_and_the_nearest_t
     message = told(CONV, Mapping(128, 32, 72), chip("8 KiB"))
     assert message == (
         "conv1: tile 128x32x72 (weight 2304, input 1024, output 16384 bytes) does not fit in buffer 'sram': "
-        "needs 19712 bytes, 8192 are available; the nearest that fits is tile m: 16, n: 16, k: 72"
+        "needs 19712 bytes, 8192 are available; the nearest that fits is tile m: 128, n: 5, k: 72"
     )
 
 
@@ -100,7 +100,7 @@ def test_a_kernel_of_which_no_tile_fits_says_so():
 
 
 @law(contractions(), st.data(), quick=150, full=3000)
-def test_the_nearest_that_fits_fits(kernel, data):
+def test_the_nearest_that_fits_is_cut_as_little_as_needed(kernel, data):
     arch = data.draw(arches(bounded=True, count=1))
     tiling = Tiling(kernel, replace(data.draw(mappings(kernel, arch)), packed=1))
     small = tight(tiling, arch)
@@ -116,8 +116,19 @@ def test_the_nearest_that_fits_fits(kernel, data):
         if named is None:
             assert str(error).endswith("no smaller tile fits; enlarge the buffer or set its buffering to single")
             return
-    m, n, k = (int(size) for size in named.groups())
-    check(Tiling(kernel, replace(tiling.mapping, m=m, n=n, k=k)), small)
+    near = dict(zip("mnk", map(int, named.groups()), strict=True))
+    check(Tiling(kernel, replace(tiling.mapping, **near)), small)
+    whole = {d: min(tiling.mapping.tile(d), getattr(kernel, d)) for d in "mnk"}
+    for dim, most in whole.items():
+        larger = [size for size in cuts_of(kernel, dim, most) if size > near[dim]][:1]
+        for size in larger:
+            with pytest.raises(CapacityError):
+                check(Tiling(kernel, replace(tiling.mapping, **near | {dim: size})), small)
+    if sum(near[d] < whole[d] for d in whole) > 1:  # no dimension alone would have done
+        for dim in whole:
+            smallest = replace(tiling.mapping, **{dim: cuts_of(kernel, dim, whole[dim])[0]})
+            with pytest.raises(CapacityError):
+                check(Tiling(kernel, smallest), small)
 
 
 @law(contractions(), st.data(), quick=100, full=2000)

@@ -47,19 +47,39 @@ def test_folds_are_those_that_the_geometry_of_the_array_takes(case):
             assert step.work.used <= step.work.slots
 
 
-@law(cases(count=1), quick=100, full=3000)
+def moved_in_folds(plan, blocks):
+    """Return the elements of each operand that the folds move; what several arrays share is read for one of them."""
+    moved = {}
+    for operand, dims in RELEVANT.items():
+        arrays = Counter()
+        for block in blocks:
+            arrays[block.array] += len(block.groups) * prod(block.along(d).size for d in dims)
+        shared = plan.mapping.split is not None and plan.mapping.split not in dims
+        moved[operand] = max(arrays.values()) if shared and operand != "output" else sum(arrays.values())
+    return moved
+
+
+@law(cases(), quick=150, full=3000)
 def test_on_chip_accesses_are_those_of_the_folds(case):
     arch, plan = case
     for step, at in run(plan):
         if isinstance(step, Compute):
-            blocks = list(fold_blocks(plan, arch, step.extent, at))
-            moved = {
-                operand: sum(len(b.groups) * prod(b.along(d).size for d in dims) for b in blocks)
-                for operand, dims in RELEVANT.items()
-            }
+            moved = moved_in_folds(plan, list(fold_blocks(plan, arch, step.extent, at)))
             begun = prod(step.extent[:3]) if step.first else 0
             assert dict(step.work.reads) == moved | {"output": moved["output"] - begun}
             assert dict(step.work.writes) == {"output": moved["output"]}
+
+
+@pytest.mark.parametrize(("dataflow", "depth", "written", "added"), [
+    ("ws", 1, 1, 0), ("ws", 5, 3, 2), ("ws", 13, 4, 2), ("os", 1, 1, 0), ("os", 2, 2, 1), ("os", 13, 3, 2),
+])  # fmt: skip
+def test_arrays_without_a_share_of_the_reduction_have_no_sums(dataflow, depth, written, added):
+    """Three arrays of 4 x 4 divide k: a sum is written once a fold of each share (of 13: 5, 4 and 4)."""
+    arch = chip("1 MiB", dataflow=dataflow, count=3)
+    total = totals(plan_contraction(Tiling(Contraction("c", 1, depth), Mapping(1, 1, depth, split="k")), arch, "array"))
+    assert total.writes["output"] == written
+    assert total.link == added * 4
+    assert needs(Tiling(Contraction("c", 1, depth), Mapping(1, 1, depth, split="k")), arch)["output"] == 4 * (added + 1)
 
 
 @law(cases(bounded=True), quick=100, full=3000)

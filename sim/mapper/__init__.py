@@ -20,7 +20,6 @@ from sim.errors import CapacityError, MappingError
 from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (
-    DIMS,
     array_of,
     axis_sizes,
     lowering_of,
@@ -35,7 +34,7 @@ from sim.mapper.chunks import search_chunks
 from sim.mapper.passes import search_passes
 from sim.mapper.table import Prices, Table, ranked
 from sim.mapper.trials import Bench, Trial, Trials, alone, bare
-from sim.mapping import Mapping, Tiling, check
+from sim.mapping import DIMS, Mapping, Tiling, check
 from sim.passes import Passes
 from sim.plan import Plan
 from sim.planner import ALONE, Surroundings, plan_contraction

@@ -139,14 +139,15 @@ class Bounds:
 
     def _link(self, picked: dict[str, Picked]) -> Vector | float:
         """Return the cycles that the link needs: what all arrays share is sent to the others, partial sums added."""
-        link, others = self.arch.link, self.times.array.count - 1
+        link, arrays = self.arch.link, self.times.array.count
         shared = {"m": "weight", "n": "input"}.get(self.times.split or "")
-        if link is None or not others:
+        if link is None or arrays == 1:
             return 0.0
         if self.times.split == "k":
             sums = float(prod(self.grid.full[d] for d in "gmn")) * self.arch.bits("partial_sum") / 8
-            return sums * self.grid.count["k"] * others / link.bandwidth
-        return picked[shared].moved * others / link.bandwidth if shared in picked else 0.0
+            others = self.grid.each("k", lambda tiles: sum(count * (min(arrays, size) - 1) for count, size, _ in tiles))
+            return sums * others / link.bandwidth
+        return picked[shared].moved * (arrays - 1) / link.bandwidth if shared in picked else 0.0
 
     def _lanes(self) -> tuple[float, int]:
         """Return (lane cycles an output of the fused work at least, latency behind them)."""

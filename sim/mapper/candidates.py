@@ -10,9 +10,8 @@ from math import gcd
 from sim.arch import OPERANDS, Arch, MappingChoice, Systolic
 from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction
-from sim.mapping import RELEVANT
+from sim.mapping import DIMS, RELEVANT
 
-DIMS: tuple[Dim, Dim, Dim] = ("m", "n", "k")
 Order = tuple[Dim, Dim, Dim]
 Pattern = tuple[Order, tuple[int, ...]]
 """A loop order, and for weight, input and output the number of loops outside the scope that holds it."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from sim.arch import OPERANDS, Arch, Channel
 from sim.dataflow import Dim
-from sim.mapper.candidates import DIMS, Pattern
+from sim.mapper.candidates import Pattern
 from sim.mapper.grid import Grid, Indices, Vector
-from sim.mapping import RELEVANT, window
+from sim.mapping import DIMS, RELEVANT, window
 from sim.planner import Surroundings
 
 
@@ -59,7 +59,7 @@ def loops_inside(order: tuple[Dim, ...], levels: tuple[int, ...], operand: str) 
 class Holding:
     """The ways to hold each operand, for all candidates of a grid."""
 
-    def __init__(self, grid: Grid, arch: Arch, around: Surroundings, channel: Channel, copies: int) -> None:
+    def __init__(self, grid: Grid, arch: Arch, around: Surroundings, channel: Channel, copies: Vector | int) -> None:
         self.grid, self.arch, self.around, self.channel, self.copies = grid, arch, around, channel, copies
 
     def scopes(self, operand: str, choices: tuple[Pattern, ...]) -> Scopes:

@@ -16,11 +16,11 @@ from sim.arch import OPERANDS, Arch
 from sim.dataflow import Dim
 from sim.kernel import Contraction
 from sim.mapper.bounds import Bounds, Ends, ports_of
-from sim.mapper.candidates import DIMS, Pattern, distinct
+from sim.mapper.candidates import Pattern, distinct
 from sim.mapper.grid import Grid, Indices, Mask, Vector
 from sim.mapper.holding import Holding, Picked, loops_inside
 from sim.mapper.times import ArrayTimes
-from sim.mapping import Mapping
+from sim.mapping import DIMS, Mapping
 from sim.planner import Surroundings
 
 BLOCK = 8192
@@ -72,7 +72,7 @@ class Table:
         assert channel is not None  # only bounded memory is searched
         self.grid = grid
         self.times = ArrayTimes(grid, self.arch, self.split, self.packed, self.lowering)
-        copies = self.times.array.count if self.split == "k" else 1
+        copies = np.minimum(self.times.array.count, grid.size["k"]) if self.split == "k" else 1
         self.holding = Holding(grid, self.arch, self.around, channel, copies)
         self.bounds = Bounds(grid, self.times, self.holding, self.arch, self.around)
 

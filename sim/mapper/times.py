@@ -10,9 +10,9 @@ import numpy as np
 from sim.arch import Arch
 from sim.dataflow import DATAFLOWS, Dim, FoldTiming
 from sim.hardware.folds import tile_timing
-from sim.mapper.candidates import DIMS, array_of
+from sim.mapper.candidates import array_of
 from sim.mapper.grid import Grid, Tiles, Vector
-from sim.mapping import RELEVANT
+from sim.mapping import DIMS, RELEVANT
 from sim.plan import TileWork
 from sim.planner import fold_count
 

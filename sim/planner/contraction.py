@@ -86,8 +86,8 @@ class _Builder:
         reduce: list[Node] = []
         if depth == 3 and self.mapping.split == "k":
             extent = context.extent(self.kernel)
-            sums = self.arch.bytes_of("partial_sum", prod(extent[:3])) * (self.count - 1)
-            reduce = [Reduce(sums)]
+            others = sum_copies(self.mapping, self.arch, extent[3]) - 1
+            reduce = [Reduce(self.arch.bytes_of("partial_sum", prod(extent[:3])) * others)] if others else []
         return (*opening, *inner, *reduce, *closing, *freed)
 
     def open_parameters(self, depth: int, context: Context) -> list[Node]:
@@ -123,7 +123,8 @@ class _Builder:
         size, extent = self.size(operand, context), context.extent(self.kernel)
         if operand == "output":
             resumed = not context.first and "k" not in self.mapping.inside("output")
-            claim = [Claim("output", size * sum_copies(self.mapping, self.arch))] if self.arch.bounded else []
+            copies = sum_copies(self.mapping, self.arch, min(self.mapping.k, self.kernel.k))
+            claim = [Claim("output", size * copies)] if self.arch.bounded else []
             return [*claim, *([Load("output", size, extent, partial=True)] if resumed and claim else [])]
         steps: list[Node] = []
         if self.arch.bounded and operand not in self.on_chip:

@@ -41,7 +41,9 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
     arrays = array.count if mapping.split else 1
     again = {o: prod(f for d, f in fold.items() if d not in RELEVANT[o]) for o in RELEVANT}
     moved = {o: g * prod(sizes[d] for d in RELEVANT[o]) * again[o] for o in RELEVANT}
-    written = moved["output"] * (arrays if mapping.split == "k" else 1)
+    if mapping.split == "k":
+        moved["output"] = g * sizes["m"] * sizes["n"] * _sums(tiling, array, sizes["k"])
+    written = moved["output"]
     sums_read = written - (g * sizes["m"] * sizes["n"] if first else 0)
     reads = (("weight", moved["weight"]), ("input", moved["input"]), ("output", sums_read))
     writes = (("output", written),)
@@ -56,6 +58,16 @@ def tile_work(tiling: Tiling, arch: Arch, extent: Extent, first: bool) -> TileWo
         moves=on_chip_moves(arch, reads, writes),
         crowding=crowding(arch, share),
     )
+
+
+def _sums(tiling: Tiling, array: Systolic, depth: int) -> int:
+    """Return how often all arrays together write a sum of `depth` products: each once a fold of its share."""
+    flow, (least, more) = DATAFLOWS[array.dataflow], divmod(depth, array.count)
+    if flow.stream == "k":
+        return min(array.count, depth)
+    pes = array.rows if flow.row == "k" else array.cols
+    folds = (fold_count(tiling.kernel, tiling.mapping.lowering, "k", share, pes) for share in (least + 1, least))
+    return sum(arrays * count for arrays, count in zip((more, array.count - more), folds, strict=True))
 
 
 def _splits(sizes: dict[str, int], split: Dim | None, stream: Dim, array: Systolic) -> int:
