@@ -64,7 +64,7 @@ def settings(draw: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@law(st.data(), quick=15, full=1000)
+@law(st.data(), quick=15, full=300)
 def test_no_design_beats_its_bound(data: Any) -> None:
     with TemporaryDirectory() as folder:
         bound_against_run(networks(Path(folder), data), data)
