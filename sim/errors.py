@@ -37,6 +37,10 @@ class ConfigError(TiletickError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+class MissingUnit(ConfigError):
+    """The chip has no unit of the kind that a layer needs."""
+
+
 class MappingError(TiletickError):
     """A mapping that the architecture cannot execute."""
 
@@ -67,9 +71,10 @@ class DeadlockError(TiletickError):
         return "deadlock: no unit can go on\n" + "\n".join(f"  {line}" for line in self.waiting)
 
 
-def nearest(value: object, choices: Iterable[str]) -> str | None:
-    """Return the choice that `value` was probably meant to be, or None."""
-    found = difflib.get_close_matches(str(value).lower(), [c.lower() for c in choices], n=1, cutoff=0.5)
+def nearest(value: object, choices: Iterable[str], likeness: float = 0.5) -> str | None:
+    """Return the choice that `value` was probably meant to be, or None where none is as like it (0 to 1)."""
+    choices = list(choices)
+    found = difflib.get_close_matches(str(value).lower(), [c.lower() for c in choices], n=1, cutoff=likeness)
     return next((c for c in choices if found and c.lower() == found[0]), None)
 
 

@@ -11,7 +11,7 @@ from sim import accounting, energy, workload
 from sim import arch as arch_module
 from sim.arch import Arch, Simple, Systolic
 from sim.engine import Engine
-from sim.errors import ConfigError, Problem, nearest, unknown
+from sim.errors import ConfigError, MissingUnit, Problem, nearest, unknown
 from sim.family import Request, family_of
 from sim.graph import Graph
 from sim.hardware.sustained import estimate
@@ -44,10 +44,15 @@ def run(
     """
     chip, graph, digests = open_both(arch, network, overrides or {})
     provenance = digests | {"overrides": dict(overrides or {})}
-    return simulate(
-        chip, graph, provenance, layers=layers, strict=strict, fast_forward=fast_forward, record=record,
-        progress=progress,
-    )  # fmt: skip
+    try:
+        return simulate(
+            chip, graph, provenance, layers=layers, strict=strict, fast_forward=fast_forward, record=record,
+            progress=progress,
+        )  # fmt: skip
+    except MissingUnit as error:
+        if isinstance(arch, str):
+            raise arch_module.read_arch(arch).error(("units",), str(error)) from None
+        raise
 
 
 def simulate(
@@ -140,11 +145,12 @@ def _check_technology(document: Document, chip: Arch) -> None:
 
 def _with_chip_key(document: Document | None, problem: Problem) -> Problem:
     """Return the problem of a setting that neither chip nor network knows with the nearest key of the chip."""
-    key = problem.file.removeprefix("--set ")
-    if document is None or key == problem.file or "unknown key" not in problem.message or "did you" in problem.message:
+    key, told = problem.file.removeprefix("--set "), problem.message
+    if document is None or key == problem.file or not told.startswith("unknown key"):
         return problem
-    guess = nearest(key, arch_module.keys(document))
-    return replace(problem, message=f"{problem.message}; the chip has '{guess}'") if guess else problem
+    guess = nearest(key, arch_module.keys(document), likeness=0.6) if "did you" not in told else None
+    hint = f"; did you mean '{guess}'? choose" if guess else "; choose"
+    return replace(problem, message=f"{told.replace('; choose', hint)}, or a key of the chip")
 
 
 def _is_arch_key(document: Document | None, key: str) -> bool:

@@ -114,7 +114,9 @@ def _override(
         elif param in params:
             document = document.with_override(("params", param), value)
         else:
-            message = unknown("key", param, [*params, "layers.NAME.KEY"])
+            named = [entry.get("name") for entry in document.data["layers"] if isinstance(entry, dict)]
+            meant = [f"layers.{key}"] if layer in named else []
+            message = unknown("key", param, [*params, *meant, "layers.NAME.KEY"])
             problems.append(Problem(message, file=f"--set {key}"))
     return document, of_layers, problems
 

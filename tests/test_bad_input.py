@@ -259,7 +259,7 @@ def test_formats_that_no_table_prices_are_told_of_the_chip():
 
 def test_a_chip_without_an_array_runs_no_product():
     assert told(CHIP.replace("{kind: systolic, rows: 4, cols: 4}", "{kind: vector, lanes: 4}")) == (
-        "units: arch 'chip' has no systolic unit; it has: array (vector)"
+        "chip.yaml:3: units: arch 'chip' has no systolic unit, only array (vector); add one of kind: systolic"
     )
 
 
@@ -274,9 +274,15 @@ def test_a_setting_of_an_unknown_key():
 
 
 def test_a_setting_that_neither_chip_nor_network_has():
-    assert told(CHIP, rowz=3) == "--set rowz: unknown key 'rowz'; choose from: layers.NAME.KEY; the chip has 'rows'"
+    assert told(CHIP, rowz=3) == (
+        "--set rowz: unknown key 'rowz'; did you mean 'rows'? choose from: layers.NAME.KEY, or a key of the chip"
+    )
+    assert told(CHIP, foo=1) == (
+        "--set foo: unknown key 'foo'; choose from: layers.NAME.KEY, or a key of the chip"
+    )
     assert told(CHIP, "resnet18", bacth=3) == (
-        "--set bacth: unknown key 'bacth'; did you mean 'batch'? choose from: batch, classes, layers.NAME.KEY, size"
+        "--set bacth: unknown key 'bacth'; did you mean 'batch'? choose from: batch, classes, layers.NAME.KEY, size, "
+        "or a key of the chip"
     )
 
 

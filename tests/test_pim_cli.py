@@ -103,7 +103,8 @@ def test_many_bad_lines_are_cut_short(capsys: Capture) -> None:
 @pytest.mark.parametrize(("words", "message"), [
     (["gemv:16x16", "--set", "order=k"], "--set units.banks.order: unknown value 'k'; choose from: kouter, oouter"),
     (["gemv:16x16", "--set", "chanels=8"],
-     "--set chanels: unknown key 'chanels'; choose from: layers.NAME.KEY; the chip has 'channels'"),
+     "--set chanels: unknown key 'chanels'; did you mean 'channels'? choose from: layers.NAME.KEY, "
+     "or a key of the chip"),
     (["gemv:16x16", "--set", "number_format=int8"],
      "--set units.banks.number_format: the banks cannot multiply int8; choose from: bf16"),
     (["gemv:16x16", "--set", "refresh=some"],

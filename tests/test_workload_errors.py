@@ -315,10 +315,12 @@ def test_two_mistakes_of_different_kinds_are_told_together_in_the_order_of_the_f
 def test_wrong_overrides(tmp_path: Path) -> None:
     text = net("name: a, op: leaky_relu", head="params: {batch: 1}")
     lines = told(tmp_path, text, **{
-        "bacth": 2, "params.q": 1, "layers.a": 1, "layers.b.slope": 2, "layers.a.slop": 2,
+        "bacth": 2, "params.q": 1, "layers.a": 1, "layers.b.slope": 2, "layers.a.slop": 2, "a.slope": 3,
     })  # fmt: skip
     choices = "choose from: batch, layers.NAME.KEY"
     assert lines == [
+        "--set a.slope: unknown key 'a.slope'; did you mean 'layers.a.slope'? "
+        "choose from: batch, layers.NAME.KEY, layers.a.slope",
         f"--set bacth: unknown key 'bacth'; did you mean 'batch'? {choices}",
         f"--set layers.a: unknown key 'layers.a'; did you mean 'layers.NAME.KEY'? {choices}",
         "--set layers.a.slop: layers[0].slop: unknown key 'slop'; did you mean 'slope'? choose from: slope",

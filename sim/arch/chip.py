@@ -18,7 +18,7 @@ from sim.arch.units.fabric import Fabric
 from sim.arch.units.pim import Pim
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
-from sim.errors import ConfigError, Problem, unknown
+from sim.errors import MissingUnit, Problem, unknown
 from sim.formats import BITS
 from sim.registry import Registry
 from sim.units import show_si
@@ -266,11 +266,11 @@ class Arch(Strict):
         return self.memory.bounded
 
     def unit_name(self, kind: type[Unit]) -> str:
-        """Return the name of the unit of `kind`; ConfigError where there is none."""
+        """Return the name of the unit of `kind`; MissingUnit where there is none."""
         found = next((name for name, u in self.units.items() if isinstance(u, kind)), None)
         if found is None:
             word, there = kind.__name__.lower(), ", ".join(f"{n} ({u.kind})" for n, u in self.units.items())
-            raise ConfigError(Problem(f"arch '{self.name}' has no {word} unit; it has: {there}", key="units"))
+            raise MissingUnit(Problem(f"arch '{self.name}' has no {word} unit, only {there}; add one of kind: {word}"))
         return found
 
     def buffer_of(self, operand: str) -> str:
