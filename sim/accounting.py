@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from fractions import Fraction
 from math import fsum
 from typing import Any
 
@@ -117,7 +118,7 @@ class Book:
         traffic = _sum_traffic([layer.traffic_bytes for layer in layers])
         return Result(
             arch=chip.name, workload=self.graph.name, clock_hz=chip.clock, cycles=timeline.cycles, seconds=seconds,
-            macs=macs, utilization=self._utilization(macs, timeline.cycles),
+            macs=macs, utilization=self._utilization(sum(map(self._worked, tasks)), timeline.cycles),
             mapping_efficiency=used / slots if slots else 0.0, units=self._units(timeline), traffic_bytes=traffic,
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
@@ -146,9 +147,18 @@ class Book:
                 place.keep(task)
         return {self.chip.buffer_of("input"): place.live[: max(1, len(lowered.tasks))]} if lowered.kept else {}
 
-    def _utilization(self, macs: int, cycles: int) -> float:
+    def _worked(self, task: Task) -> int | Fraction:
+        """Return the PE cycles of a layer's useful products, at the rates of their formats."""
+        macs: dict[int, int] = {}
+        for kernel in task.kernels if self.chip.array else ():
+            if not isinstance(kernel, VectorWork):
+                rate = self.chip.seen(kernel.right_is).mac_rate
+                macs[rate] = macs.get(rate, 0) + kernel.macs
+        return sum(count if rate == 1 else Fraction(count, rate) for rate, count in macs.items())
+
+    def _utilization(self, worked: int | Fraction, cycles: int) -> float:
         peak = self.chip.peak * cycles
-        return float(macs / peak) if peak else 0.0
+        return float(worked / peak) if peak else 0.0
 
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
         kinds = {name: unit.told(self.chip.clock) for name, unit in self.chip.units.items()}
@@ -207,7 +217,8 @@ class Book:
         mapped = next((plan for plan, _ in plans if plan.mapping), None)
         layer = Layer(
             name=task.name, op=task.op, unit=unit, start=start, cycles=end - start, macs=macs,
-            utilization=self._utilization(macs, end - start), mapping_efficiency=used / slots if slots else 0.0,
+            utilization=self._utilization(self._worked(task), end - start),
+            mapping_efficiency=used / slots if slots else 0.0,
             compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
             causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj,
             mapping=_mapping(mapped, self.chip) if mapped else None, fused=tuple(task.fused),
@@ -251,8 +262,9 @@ class Book:
         """Return what a plan does besides memory accesses: products, registers, lane operations, link bits."""
         counts: Counts = {}
         if total.macs:
+            chip = self.chip.seen("weight" if isinstance(plan.kernel, VectorWork) else plan.kernel.right_is)
             counts[self.array, self._mac(plan.kernel)] = total.macs
-            counts[self.array, "register"] = total.macs * self._register_bits() + self._shifted_bits(plan)
+            counts[self.array, "register"] = total.pe_cycles * _register_bits(chip) + _shifted_bits(plan, chip)
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
             counts[self.array, "hop"] = counts.get((self.array, "hop"), 0) + elements * bits
@@ -260,41 +272,25 @@ class Book:
             for operation, count in operations.items():
                 if count:
                     counts[unit, operation] = count
-                    cost = self.table.lane(operation, self.chip.precision.partial_sum)
+                    in_lanes = unit == self.vector
+                    number_format = self.chip.lane_format if in_lanes else self.chip.precision.partial_sum
+                    cost = self.table.lane(operation, number_format)
                     self.costs.setdefault((unit, operation), self._at_point(unit, cost))
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
 
     def _mac(self, kernel: Kernel) -> str:
-        """Return the action of a product; keys, values and other activations come in the format of the input."""
+        """Return the action of a product, by what its right operand is where that has a format of its own."""
         formats = self.chip.precision
-        if isinstance(kernel, VectorWork) or kernel.right_is == "weight" or formats.input == formats.weight:
+        right = "weight" if isinstance(kernel, VectorWork) else kernel.right_is
+        other = energy.beside(formats.input, self.chip.format_of(right))
+        if right == "weight" or other == formats.weight:
             return "mac"
-        cost = self.table.mac(formats.input, formats.input, formats.partial_sum)
-        self.costs.setdefault((self.array, "mac_activations"), self._at_point(self.array, cost))
-        return "mac_activations"
-
-    def _shifted_bits(self, plan: Plan) -> float:
-        """Return the register bits written on the way into the PEs and out of them."""
-        formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
-        return sum(self.chip.bits(formats[operand]) * words for operand, words in shifted(plan, self.chip).items())
-
-    def _register_bits(self) -> float:
-        """Return the register bits that one PE writes for a product: what moves, and the sum.
-
-        Source: the registers of sim.reference. The stationary operand rests; in output stationary both
-        operands move and the sum is rewritten in place. In row stationary a product takes four accesses to the
-        scratchpads: both operands, the sum out and in (Chen et al., ISCA 2016). What shifts words into the PEs and
-        sums out of them comes on top, see sim.registers.
-        """
-        array, chip = self.chip.array, self.chip
-        assert array is not None  # only contractions ask
-        if DATAFLOWS[array.dataflow].passes:
-            return chip.bits("weight") + chip.bits("input") + 2 * chip.bits("partial_sum")
-        stationary = DATAFLOWS[array.dataflow].stationary
-        moving = [o for o in ("weight", "input") if o != stationary]
-        return sum(chip.bits(o) for o in moving) + chip.bits("partial_sum")
+        action = "mac_activations" if other == formats.input else f"mac_{right}"
+        cost = self.table.mac(formats.input, other, formats.partial_sum)
+        self.costs.setdefault((self.array, action), self._at_point(self.array, cost))
+        return action
 
     def _count_accesses(self, counts: Counts, memory: str, directions: dict[str, dict[str, int]]) -> None:
         if (memory, "read") not in self.costs:
@@ -304,6 +300,30 @@ class Book:
             per = 1 / 8 if memory == "dram" else self.chip.buffers[memory].port_width
             if moved:
                 counts[memory, direction] = counts.get((memory, direction), 0) + moved / per
+
+
+def _shifted_bits(plan: Plan, chip: Arch) -> float:
+    """Return the register bits written on the way into the PEs and out of them."""
+    formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
+    return sum(chip.bits(formats[operand]) * words for operand, words in shifted(plan, chip).items())
+
+
+def _register_bits(chip: Arch) -> float:
+    """Return the register bits that one PE writes in a cycle with work: what moves, as much as it takes at once, and
+    the sum.
+
+    Source: the registers of sim.reference. The stationary operand rests; in output stationary both
+    operands move and the sum is rewritten in place. In row stationary a product takes four accesses to the
+    scratchpads: both operands, the sum out and in (Chen et al., ISCA 2016). What shifts words into the PEs and
+    sums out of them comes on top, see sim.registers.
+    """
+    array = chip.array
+    assert array is not None  # only contractions ask
+    if DATAFLOWS[array.dataflow].passes:
+        return chip.bits("weight") + chip.bits("input") + 2 * chip.bits("partial_sum")
+    stationary = DATAFLOWS[array.dataflow].stationary
+    moving = [o for o in ("weight", "input") if o != stationary]
+    return chip.mac_rate * sum(chip.bits(o) for o in moving) + chip.bits("partial_sum")
 
 
 def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -319,6 +339,7 @@ def _mapping(plan: Plan, chip: Arch) -> dict[str, Any]:
     flow = DATAFLOWS[array.dataflow]
     sizes = {dim: getattr(kernel, dim) for dim in ("m", "n", "k", "taps")} | {"g": kernel.groups}
     place = {"dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "arrays": array.count}
+    place |= {"rate": chip.seen(kernel.right_is).mac_rate} if array.rates else {}
     if isinstance(mapping, Passes):
         planes = Planes(kernel)
         rows, columns = planes.axes

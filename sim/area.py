@@ -7,6 +7,7 @@ table. Logic is taken to the node of that SRAM by the square of the feature size
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum, prod
@@ -16,10 +17,12 @@ from pydantic import BeforeValidator, Field
 
 from sim import energy, library, units
 from sim.arch import Arch, Precision, Systolic, Vector
+from sim.arch.rates import PAIR
 from sim.dataflow import DATAFLOWS
 from sim.energy.schema import FLOATS, FORMATS, INTEGERS
 from sim.energy.sram import loglog
 from sim.errors import ConfigError, Problem
+from sim.formats import PLAIN, element_of
 from sim.yamlfile import Strict, check, in_order, read
 
 TABLE = "45nm"
@@ -111,34 +114,49 @@ def unit_area(unit: object, precision: Precision, technology: str) -> float:
     """Return the mm2 of a unit: PEs of multiplier, adder and registers, or lanes of both at the width of sums."""
     scale = _square(node_of(technology))
     if isinstance(unit, Systolic):
-        return unit.pes * scale * _pe(unit.dataflow, unit.weight_buffers, precision)
+        modes = _modes(unit.rates, precision.weight, precision.input)
+        return unit.pes * scale * max(_pe(unit.dataflow, unit.weight_buffers, precision, mode) for mode in modes)
     if isinstance(unit, Vector):
-        sums, table = precision.partial_sum, load()
-        lane = operator("add", sums) + operator("mul", sums) + 3 * FORMAT_BITS[sums] * table.register_bit.value
-        return unit.lanes * scale * lane
+        own = unit.number_format or precision.partial_sum
+        return unit.lanes * scale * max(rate * _lane(first) for first, _, rate in _modes(unit.rates, own, own))
     return 0.0
 
 
+Mode = tuple[str, str, int]
+"""Formats of both operands, and how many pairs of them are taken at once."""
+
+
+def _modes(rates: Mapping[str, int], *formats: str) -> list[Mode]:
+    """Return what a unit can do: the one thing that it is for, or where it declares rates each of them."""
+    if not rates:
+        return [(element_of(formats[0]), element_of(formats[1]), 1)]
+    pairs = ((key.split(PAIR), rate) for key, rate in rates.items())
+    return [(names[0], names[-1], rate) for names, rate in pairs]
+
+
+def _lane(number_format: str) -> float:
+    """Return the mm2 of a lane at the table's node: an adder, a multiplier, and registers of three operands."""
+    bits = 3 * PLAIN[element_of(number_format)] * load().register_bit.value
+    return operator("add", number_format) + operator("mul", number_format) + bits
+
+
 @lru_cache(maxsize=1024)
-def _pe(dataflow: str, weight_buffers: int, precision: Precision) -> float:
-    """Return the mm2 of a PE at the table's node.
+def _pe(dataflow: str, weight_buffers: int, precision: Precision, mode: Mode) -> float:
+    """Return the mm2 at the table's node of a PE that can do `mode`; one with several modes has room for the largest.
 
     Its registers are those of the register-level reference: both operands on their way, the sum, and the
-    stationary operand in as many registers as it has buffers (output stationary: the drain register).
+    stationary operand in as many registers as it has buffers (output stationary: the drain register). Products that
+    are made at once have a multiplier and an adder each.
     """
-    formats = (precision.weight, precision.input)
-    wide = max(formats, key=lambda name: FORMAT_BITS[name])
-    stationary = DATAFLOWS[dataflow].stationary
-    held = FORMAT_BITS[precision.partial_sum if stationary == "output" else getattr(precision, stationary)]
-    moving = [o for o in ("weight", "input") if o != stationary]
-    bits = sum(FORMAT_BITS[getattr(precision, o)] for o in moving) + FORMAT_BITS[precision.partial_sum]
-    bits += held * (weight_buffers if stationary != "output" else 1)
-    product = operator("mul", wide if wide in FLOATS else f"int{round(prod(FORMAT_BITS[f] for f in formats) ** 0.5)}")
-    return product + operator("add", precision.partial_sum) + bits * load().register_bit.value
-
-
-FORMAT_BITS = INTEGERS | {"fp8": 8, "bf16": 16, "fp16": 16, "fp32": 32}
-"""Width of each number format."""
+    *formats, rate = mode
+    width = dict(zip(("weight", "input"), (PLAIN[name] for name in formats), strict=True))
+    wide = max(formats, key=PLAIN.__getitem__)
+    stationary, sums = DATAFLOWS[dataflow].stationary, PLAIN[precision.partial_sum]
+    moving = sum(bits for operand, bits in width.items() if operand != stationary)
+    held = sums if stationary == "output" else rate * width[stationary] * weight_buffers
+    product = operator("mul", wide if wide in FLOATS else f"int{round(prod(width.values()) ** 0.5)}")
+    registers = (rate * moving + sums + held) * load().register_bit.value
+    return rate * (product + operator("add", precision.partial_sum)) + registers
 
 
 @lru_cache(maxsize=256)

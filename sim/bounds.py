@@ -32,7 +32,7 @@ from sim.arch import OPERANDS, Arch, Ideal, Systolic
 from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction, VectorWork
 from sim.layers import Lowered, Task
-from sim.mapping import RELEVANT
+from sim.mapping import RELEVANT, words
 from sim.planner import input_bytes
 
 Vector = NDArray[np.float64]
@@ -221,7 +221,7 @@ def _lane_cycles(task: Task, arch: Arch) -> float:
     """Return the cycles that all lanes together are busy with a layer."""
     if arch.vector is None:
         return 0.0
-    per, each = arch.vector.cycles_per, float(arch.vector.pace(arch.clock)) / arch.vector.lanes
+    per, each = arch.vector.cycles_per, float(arch.vector.pace(arch.clock)) / arch.lanes
     return sum(count * per.get(kind, 1) for kind, count in lane_operations(task, arch).items()) * each
 
 
@@ -255,7 +255,8 @@ def _product(task: Task, kernel: Contraction, lowered: Lowered, arch: Arch, desi
     size, ahead = {o: chip.bits(o) / 8 for o in ("weight", "input")}, Passed()
     resting = DATAFLOWS[array.dataflow].stationary, "read"
     if resting in late and resting[0] != "output":
-        fold = np.minimum(designs.rows * designs.cols * array.count * size[resting[0]], late[resting])
+        held = designs.rows * designs.cols * array.count * chip.mac_rate
+        fold = np.minimum(held * size[resting[0]], late[resting])
         ahead[resting], late[resting] = fold, late[resting] - fold
     if chip.bounded:
         for way, amount in _transfers(task, kernel, lowered, chip).items():
@@ -277,7 +278,7 @@ def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -
     """Return the array's cycles, and the bytes it reads and writes on chip, at least."""
     zero, pace = np.zeros(len(designs.rows)), float(array.pace(chip.clock))
     if array.dataflow not in _PRODUCTS:
-        busy = np.ceil(kernel.macs / (designs.rows * designs.cols * array.count)) * pace
+        busy = np.ceil(kernel.macs / (designs.rows * designs.cols * array.count * chip.mac_rate)) * pace
         return Work(busy, busy, zero), {("weight", "read"): zero}
     flow = DATAFLOWS[array.dataflow]
     size: dict[Dim, int] = {"m": kernel.m, "n": kernel.n, "k": kernel.k}
@@ -286,8 +287,10 @@ def _array(kernel: Contraction, chip: Arch, array: Systolic, designs: Designs) -
     first, trials = _first_load(flow.stationary, kernel, chip, designs), []
     for split in splits:
         share = {d: -(-s // array.count) if d == split else s for d, s in size.items()}
+        share["k"] = words(share["k"], chip.mac_rate)
         folds = {flow.row: np.ceil(share[flow.row] / designs.rows), flow.col: np.ceil(share[flow.col] / designs.cols)}
-        fits = np.minimum(designs.rows // size[flow.row], designs.cols // size[flow.col])
+        side = size | {"k": words(size["k"], chip.mac_rate)}
+        fits = np.minimum(designs.rows // side[flow.row], designs.cols // side[flow.col])
         packs = np.ceil(kernel.groups / np.clip(fits, 1, kernel.groups))
         if split is None:
             passed = _accesses(kernel, chip, size, folds)
@@ -329,7 +332,7 @@ def _first_load(stationary: str, kernel: Contraction, chip: Arch, designs: Desig
     if stationary == "output":
         return zero
     elements = kernel.right_elements if stationary == "weight" else kernel.groups * kernel.m * kernel.k
-    fold = np.minimum(designs.rows * designs.cols, elements) * chip.bits(stationary) / 8
+    fold = np.minimum(designs.rows * designs.cols * chip.mac_rate, elements) * chip.bits(stationary) / 8
     return _ports({(stationary, "read"): fold}, chip, zero)
 
 

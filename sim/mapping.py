@@ -16,6 +16,24 @@ from sim.errors import CapacityError, MappingError
 from sim.kernel import Axis, Contraction
 
 DIMS: tuple[Dim, Dim, Dim] = ("m", "n", "k")
+
+def spans(arch: Arch) -> dict[Dim, int]:
+    """Return how much of each dimension a fold of the array takes on a side, or in a step of what streams.
+
+    A side takes as many elements as it has PEs, a step takes one; along k a PE takes as many at once as its rate says.
+    """
+    assert arch.array is not None  # the caller has checked it
+    flow = DATAFLOWS[arch.array.dataflow]
+    found: dict[Dim, int] = {flow.row: arch.array.rows, flow.col: arch.array.cols, flow.stream: 1}
+    found["k"] *= arch.mac_rate
+    return found
+
+
+def words(size: int, rate: int) -> int:
+    """Return the words of `rate` elements each, the last one perhaps not full, that `size` elements along k make."""
+    return -(-size // rate)
+
+
 RELEVANT: dict[str, tuple[Dim, Dim]] = {"weight": ("n", "k"), "input": ("m", "k"), "output": ("m", "n")}
 """The dimensions that each operand of output[M,N] = input[M,K] · weight[K,N] spans."""
 
@@ -294,6 +312,7 @@ def _check_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> None:
         size = min(mapping.tile(dim), getattr(kernel, dim))
         share = -(-size // array.count) if dim == mapping.split else size
         side = channels(kernel, share) if dim == "k" and mapping.lowering == "direct" else share
+        side = words(side, arch.mac_rate) if dim == "k" else side
         if side * mapping.packed > pes:
             way_out = f"at most {pes // side} fit" if side <= pes else "pack none"
             raise MappingError(

@@ -89,11 +89,12 @@ def _folds(mapping: Mapping[str, Any], depth: int) -> Iterator[Line]:
         yield Line(depth, f"for g: {_turns(ceil(groups / packed), packed)}", ceil(groups / packed))
     if packed > 1:
         yield Line(depth, f"for g: {packed} groups on the diagonal of the PEs", packed, spatial=True)
+    rate = place.get("rate", 1)
     for side, pes in (("along_rows", place["rows"]), ("along_cols", place["cols"])):
-        dim = place[side]
+        dim, at_once = place[side], rate if place[side] == "k" else 1
         whole = min(tile[dim], size[dim])
         share = ceil(whole / place["arrays"]) if dim == split else whole
-        lanes = min(share, pes // packed)
+        lanes = min(share, pes // packed * at_once)
         taps = size["taps"] if dim == "k" and mapping["lowering"] == "direct" else 1
         lanes = min(lanes, share // taps)
         folds = taps * ceil(share / taps / lanes)
@@ -101,9 +102,15 @@ def _folds(mapping: Mapping[str, Any], depth: int) -> Iterator[Line]:
             how = "tap by tap" if taps > 1 else "folds"
             yield Line(depth, f"for {dim}: {_turns(folds, lanes)} ({how})", folds)
         word = "row" if side == "along_rows" else "column"
-        yield Line(depth, f"for {dim}: {lanes:,} {word}{'s' if lanes > 1 else ''} of PEs", lanes, spatial=True)
+        side_pes = ceil(lanes / at_once)
+        each = f", {min(lanes, at_once)} in a PE" if at_once > 1 else ""
+        several = "s" if side_pes > 1 else ""
+        yield Line(depth, f"for {dim}: {side_pes:,} {word}{several} of PEs{each}", lanes, spatial=True)
     stream = place["streamed"]
     length = min(tile[stream], size[stream])
+    if stream == "k" and rate > 1:
+        yield Line(depth, f"for k: {min(length, rate)} at once in a PE", min(length, rate), spatial=True)
+        length = ceil(length / rate)
     stationary = {"m": mapping["right"], "n": "input", "k": "sum"}[stream]
     yield Line(depth + 1, f"for {stream}: {length:,} in a stream", length, f"a PE keeps its {stationary}")
 

@@ -174,7 +174,7 @@ def _is_alone(chip: Arch, task: Task) -> bool:
     if wish.groups != "packed" or array is None or DATAFLOWS[array.dataflow].passes:
         return False
     grouped = [kernel for kernel in task.kernels if isinstance(kernel, Contraction) and kernel.groups > 1]
-    return any(packs(kernel, array, wish) == [1] for kernel in grouped)
+    return any(packs(kernel, chip.seen(kernel.right_is), wish) == [1] for kernel in grouped)
 
 
 def _note(what: str, where: list[str]) -> Note:

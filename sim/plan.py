@@ -41,6 +41,8 @@ class TileWork:
     writes: tuple[tuple[str, int], ...]
     moves: Moves = ()
     crowding: tuple[tuple[str, Fraction], ...] = ()
+    pe_cycles: int | None = None
+    """PE cycles of the products, all arrays together; left out: one a product. Less where PEs do several at once."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,7 @@ class Totals:
     """What a whole plan moves and computes: bytes by operand, on-chip elements by operand, PE-slots."""
 
     macs: int = 0
+    pe_cycles: int = 0
     used: int = 0
     slots: int = 0
     folds: int = 0
@@ -354,6 +357,8 @@ def _count_store(total: Totals, step: Store, times: int) -> None:
 def _count_compute(total: Totals, step: Compute, times: int) -> None:
     work = step.work
     total.macs += work.macs * times
+    own = work.pe_cycles if isinstance(work, TileWork) else None
+    total.pe_cycles += (work.macs if own is None else own) * times
     total.used += work.used * times
     total.slots += work.slots * times
     total.folds += work.folds * times

@@ -17,7 +17,7 @@ from sim.dataflow import DATAFLOWS
 from sim.execute import FoldBlock, fold_blocks
 from sim.frontend import Read, Stage
 from sim.kernel import Axis, Contraction, VectorWork
-from sim.mapping import Mapping, Tiling, channels, check, needs
+from sim.mapping import Mapping, Tiling, channels, check, needs, words
 from sim.op import random_integers
 from sim.plan import Compute, Loop, Node, Plan, Step
 from sim.planner import Surroundings, plan_contraction, plan_vector
@@ -113,6 +113,7 @@ def most_packed(kernel: Contraction, mapping: Mapping, arch: Arch) -> int:
     side = {d: min(mapping.tile(d), getattr(kernel, d)) for d in ("m", "n", "k")}
     if mapping.lowering == "direct":
         side["k"] = channels(kernel, side["k"])
+    side["k"] = words(side["k"], arch.mac_rate)
     return max(1, min(mapping.g, array.rows // side[flow.row], array.cols // side[flow.col]))
 
 
@@ -143,6 +144,8 @@ def arches(
         "link": {"bandwidth": f"{draw(st.integers(1, 16))} B/cycle", "latency": draw(st.integers(0, 4))},
         "prefetch": draw(st.booleans()),
     }  # fmt: skip
+    if draw(st.integers(0, 2)) == 0:
+        array["rates"] = draw(rates())
     lanes = {"lanes": draw(st.integers(1, 8)), "latency": draw(st.integers(0, 5))}
     data["units"]["vector"] = {"kind": "vector", **lanes, "dvfs": draw(clocks()) if paced else None}
     if bounded or (bounded is None and draw(st.booleans())):
@@ -155,6 +158,13 @@ def clocks() -> Any:
     point = st.sampled_from(("300 MHz", "500 MHz", "750 MHz", "1700 MHz", "3 GHz"))
     own = st.builds(lambda clock: {"nominal": "p", "points": {"p": {"clock": clock, "voltage": "1 V"}}}, point)
     return st.one_of(st.none(), st.none(), own)
+
+
+@st.composite
+def rates(draw: Any) -> dict[str, int]:
+    """Rates of precision-scalable PEs for all formats that `precisions` draws, and for some pairs."""
+    found = {name: draw(st.integers(1, 4)) for name in ("int4", "int8", "int16")}
+    return found | ({"int4xint8": draw(st.integers(1, 5))} if draw(st.booleans()) else {})
 
 
 @st.composite

@@ -61,7 +61,16 @@ def settings(draw: Any) -> dict[str, Any]:
         **{f"{name}.bandwidth": draw(st.sampled_from(("2 B/cycle", "8 B/cycle", "64 B/cycle")))
            for name in ("inputs", "weights", "outputs")},
         "weights.ports": draw(st.integers(1, 2)), "outputs.ports": draw(st.integers(1, 2)),
+        **(draw(scalable()) if draw(st.booleans()) else {}),
     }  # fmt: skip
+
+
+@st.composite
+def scalable(draw: Any) -> dict[str, Any]:
+    """Precision-scalable PEs and lanes, and formats that they have rates for."""
+    rates = {name: draw(st.integers(1, 4)) for name in ("int4", "int8", "int16")}
+    formats = {f"precision.{o}": draw(st.sampled_from(sorted(rates))) for o in ("weight", "input")}
+    return {"array.rates": rates, "vector.rates": {"int32": draw(st.integers(1, 3))}, **formats}
 
 
 @law(st.data(), quick=15, full=300)
@@ -90,9 +99,12 @@ def bound_against_run(network: str, data: Any) -> None:
 
 
 @law(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.sampled_from(("ws", "os", "is")), st.integers(1, 2),
-     quick=20, full=500)  # fmt: skip
-def test_without_memory_the_bound_of_a_product_is_exact(m: int, n: int, k: int, flow: str, buffers: int) -> None:
-    chosen = {"array.dataflow": flow, "array.weight_buffers": buffers, "array.rows": 7, "array.cols": 5}
+     st.integers(1, 4), quick=20, full=500)  # fmt: skip
+def test_without_memory_the_bound_of_a_product_is_exact(
+    m: int, n: int, k: int, flow: str, buffers: int, rate: int
+) -> None:
+    chosen = {"array.dataflow": flow, "array.weight_buffers": buffers, "array.rows": 7, "array.cols": 5,
+              "array.rates": {"int8": rate}}  # fmt: skip
     chip, graph = arch_module.load("array", chosen), workload.open_workload(f"gemm:{m}x{n}x{k}")
     designs, lowered = Designs.of(chip), lower(graph, chip)
     least = bounds.cycles(bounds.needs_of(lowered, chip, designs), lowered, chip, designs)

@@ -95,7 +95,7 @@ def test_cycles_are_no_less_than_compute_and_bandwidth_allow(case):
     arch, stages = case
     cycles = run(arch, stages).cycles
     macs = sum(s.plan.kernel.macs for s in stages if isinstance(s.plan.kernel, Contraction))
-    assert cycles * arch.array.pes >= macs * arch.array.pace(arch.clock)
+    assert cycles * arch.array.pes * arch.mac_rate >= macs * arch.array.pace(arch.clock)
     if isinstance(arch.memory, Simple):
         pairs = [(step, times) for stage in stages for step, times in steps(stage.plan.body)]
         moved = sum(step.bytes * times for step, times in pairs if isinstance(step, Load | Store))
@@ -155,9 +155,9 @@ def test_one_tile_with_ideal_memory_takes_the_closed_form_of_its_folds(data):
     assert run(arch, alone(plan)).cycles == tile_timing(arch.array, work).total(work.folds)
 
 
-@law(st.data(), quick=40, full=1000)
+@law(st.data(), quick=60, full=1000)
 def test_tiles_of_any_size_with_ideal_memory_take_the_cycles_of_the_registers(data):
-    """The engine's tiles follow each other as the folds of the register-level reference do, for every knob."""
+    """The engine's tiles follow each other as the folds of the register-level reference do, for every knob and rate."""
     arch = data.draw(arches(bounded=False, knobs=True, count=1))
     array = arch.array.model_copy(update={"convention": "rtl"})
     arch = arch.model_copy(update={"units": {**arch.units, "array": array}})
@@ -168,7 +168,7 @@ def test_tiles_of_any_size_with_ideal_memory_take_the_cycles_of_the_registers(da
         register_fold(arch, np.ones((block.m.size, block.k.size)), np.ones((block.k.size, block.n.size)))
         for block in blocks_of(plan, arch)
     ]
-    assert run(arch, alone(plan)).cycles == simulate(array, folds).cycles
+    assert run(arch, alone(plan)).cycles == simulate(array, folds, rate=arch.mac_rate).cycles
 
 
 def starved(arch, bandwidth="100 MB/s"):

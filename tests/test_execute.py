@@ -36,7 +36,7 @@ def test_the_folds_of_every_mapping_sent_through_the_registers_make_the_product(
         for g in block.groups:
             left = np.where(reads_here < 0, 0, inputs[g].ravel()[reads_here])
             fold = register_fold(arch, left, right[g][np.ix_(block.k, block.n)])
-            (values,) = simulate(array, [fold]).outputs
+            (values,) = simulate(array, [fold], rate=arch.mac_rate).outputs
             sums[np.ix_([g], block.m, block.n)] += values.T if array.dataflow == "is" else values
     assert np.array_equal(sums, expected)
 

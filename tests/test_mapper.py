@@ -134,7 +134,7 @@ def test_more_bandwidth_more_room_or_less_latency_never_makes_a_layer_slower(dat
 @st.composite
 def wishes(draw, kernel, arch):
     """Something that the user fixes: tiles of the sizes that the search tries, and anything else."""
-    sizes = {dim: axis_sizes(kernel, array_of(arch), ANY, dim) for dim in ("m", "n", "k")}
+    sizes = {dim: axis_sizes(kernel, arch, ANY, dim) for dim in ("m", "n", "k")}
     tile = {dim: draw(st.sampled_from(found)) for dim, found in sizes.items() if draw(st.booleans())}
     return MappingChoice(
         tile=Tile(**tile),
@@ -180,7 +180,7 @@ def test_where_nothing_is_found_not_even_the_smallest_tile_fits(data):
     if next(candidates(kernel, arch), None) is not None:
         return
     assert found(kernel, arch) is None
-    smallest = [sizes[0] for sizes in (axis_sizes(kernel, array_of(arch), ANY, dim) for dim in ("m", "n", "k"))]
+    smallest = [sizes[0] for sizes in (axis_sizes(kernel, arch, ANY, dim) for dim in ("m", "n", "k"))]
     for order in ORDERS:
         for wish in ({"order": list(order)}, {"order": list(order), "groups": "serial"}):
             with pytest.raises(MappingError):

@@ -156,16 +156,18 @@ def test_equals_measured_rtl_edge_by_edge(row: str) -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(arrays(), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
-def test_product_is_exact_and_cycles_equal_the_closed_form(array: Systolic, m: int, n: int, k: int) -> None:
+@given(arrays(), st.integers(1, 12), st.integers(1, 12), st.integers(1, 24), st.integers(1, 4))
+def test_product_is_exact_and_cycles_equal_the_closed_form(array: Systolic, m: int, n: int, k: int, rate: int) -> None:
+    """PEs that take several elements along k at once run the folds of as many fewer steps, each a word of them."""
     a, b = operands(m, n, k)
-    product = gemm(array, a, b)
-    flow, sizes = DATAFLOWS[array.dataflow], {"m": m, "n": n, "k": k}
+    product = gemm(array, a, b, rate=rate)
+    flow, sizes = DATAFLOWS[array.dataflow], {"m": m, "n": n, "k": -(-k // rate)}
     folds = -(-sizes[flow.row] // array.rows) * -(-sizes[flow.col] // array.cols)
     np.testing.assert_array_equal(product.values, a @ b)
     assert product.cycles == flow.timing(array, sizes[flow.stream]).total(folds)
     assert product.run.macs == m * n * k
-    assert product.run.active.max() <= array.rows * array.cols
+    assert product.run.active.max() <= array.rows * array.cols * rate
+    assert product.run.utilization <= 1
     assert len(product.run.active) == product.cycles
 
 

@@ -11,6 +11,7 @@ from sim import energy
 from sim.arch import load
 from sim.kernel import Contraction
 from sim.mapping import Mapping, Tiling
+from sim.mapping import words as words_of
 from sim.plan import totals
 from sim.planner import plan_contraction
 from sim.reference.grid import GRIDS
@@ -18,12 +19,13 @@ from sim.registers import shifted
 from tests.laws import arches, blocks_of, cases, chip, contractions, law, mappings, register_fold
 
 
-def written(array, fold):
+def written(array, fold, rate):
     """Return how often each register of a grid takes a word of the one fold that it runs, by the grid's names.
 
-    Words are large, random and never zero, so that a register that takes one changes; unused PEs hold zeros.
+    Words are large, random and never zero, so that a register that takes one changes; unused PEs hold zeros. Of
+    `rate` elements along k that stand in one register, perhaps not all used, all are written.
     """
-    grid = GRIDS[array.dataflow](array, [fold], np.dtype(np.int64))
+    grid = GRIDS[array.dataflow](array, [fold], np.dtype(np.int64), rate)
     found, before = dict.fromkeys(("weights", "sums", "drain"), 0), {}
     for edge in range(10_000):
         grid.step(edge)
@@ -38,7 +40,8 @@ def written(array, fold):
                 now["shadow"] = grid.shadow.value.copy()
         for name, values in now.items():
             key = {"held": "sums", "shadow": "weights"}.get(name, name)
-            found[key] += np.count_nonzero((values != before.get(name, 0)) & (values != 0))
+            changed = (values != before.get(name, 0)) & (values != 0)
+            found[key] += np.count_nonzero(changed.any(axis=2) if values.ndim > 2 else changed) * values[0, 0].size
         before = now
         if grid.finished:
             return found
@@ -49,6 +52,8 @@ def fold_of(arch, block, random):
     """Return the fold of a block with random words; packed groups stand block-diagonally, as they lie on the array."""
     groups, sizes = len(block.groups), (block.m.size, block.k.size, block.n.size)
     left, right = (random.integers(1 << 10, 1 << 20, (groups, *shape)) for shape in (sizes[:2], sizes[1:]))
+    rest = -sizes[1] % arch.mac_rate if groups > 1 else 0  # packed groups share no register
+    left, right = np.pad(left, ((0, 0), (0, 0), (0, rest))), np.pad(right, ((0, 0), (0, rest), (0, 0)))
     if arch.array.dataflow == "os":  # every product of rows and columns is summed, those of a group are useful
         return register_fold(arch, np.concatenate(list(left)), np.concatenate(list(right), axis=1))
     resident = list(left.transpose(0, 2, 1)) if arch.array.dataflow == "is" else list(right)
@@ -67,7 +72,8 @@ def by_grid(arch, plan):
     found = {"output": 0} | ({stationary: 0} if stationary else {})
     for block in blocks_of(plan, arch):
         groups, products = len(block.groups), len(block.groups) * block.m.size * block.n.size * block.k.size
-        taken = written(arch.array, fold_of(arch, block, random))
+        taken = written(arch.array, fold_of(arch, block, random), arch.mac_rate)
+        products = products // block.k.size * words_of(block.k.size, arch.mac_rate)  # sums that PEs write for them
         if stationary:
             found[stationary] += taken["weights"]
             found["output"] += taken["sums"] - products

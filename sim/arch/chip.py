@@ -12,14 +12,15 @@ from sim.arch.buffer import Buffer
 from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import OPERANDS, Format, Hertz, Rate
+from sim.arch.rates import NoRate, rate_of
 from sim.arch.unit import UNITS, Unit
 from sim.arch.units.companion import Companion
 from sim.arch.units.fabric import Fabric
 from sim.arch.units.pim import Pim
 from sim.arch.units.systolic import Systolic
 from sim.arch.units.vector import Vector
-from sim.errors import MissingUnit, Problem, unknown
-from sim.formats import BITS
+from sim.errors import ConfigError, MissingUnit, Problem, unknown
+from sim.formats import BITS, element_of
 from sim.registry import Registry
 from sim.units import show_si
 from sim.yamlfile import Clash, Strict
@@ -189,6 +190,28 @@ class Arch(Strict):
         return self
 
     @model_validator(mode="after")
+    def _rates_cover_the_formats(self) -> Arch:
+        for name, unit in self.units.items():
+            if isinstance(unit, Systolic):
+                self._covered(name, unit, "weight", "input")
+                if self.precision.kv is not None:
+                    self._covered(name, unit, "kv", "input")
+            if isinstance(unit, Vector):
+                self._covered(name, unit, "partial_sum")
+        return self
+
+    def _covered(self, name: str, unit: Systolic | Vector, *operands: str) -> None:
+        """Make sure that a unit has a rate for the formats of `operands`."""
+        own = unit.number_format if isinstance(unit, Vector) else None
+        try:
+            rate_of(unit.rates, *([own] if own else map(self.format_of, operands)))
+        except NoRate as error:
+            known_last = sorted(operands, key=lambda o: element_of(self.format_of(o)) in unit.rates)
+            keys = [("units", name, "number_format")] if own else [("precision", operand) for operand in known_last]
+            told = f"unit '{name}' {error}; choose another format, or add its rate to units.{name}.rates"
+            raise Clash(told, *keys, ("units", name, "rates")) from None
+
+    @model_validator(mode="after")
     def _operands_have_a_buffer(self) -> Arch:
         for operand in OPERANDS:
             holders = [name for name, buffer in self.buffers.items() if operand in buffer.holds]
@@ -294,6 +317,29 @@ class Arch(Strict):
         buffer = next((b for b in self.buffers.values() if operand in b.holds), None)
         granule = buffer.granule if buffer else None
         return byte_count if granule is None else -(-byte_count // granule) * granule
+
+    @property
+    def mac_rate(self) -> int:
+        """Products of an input and a right operand (see `seen`) that a PE of the array does in a cycle."""
+        return self._rate(self.array, self.precision.input, self.precision.weight)
+
+    @property
+    def lane_format(self) -> str:
+        """The number format in which lanes compute."""
+        return (self.vector.number_format if self.vector else None) or self.precision.partial_sum
+
+    @property
+    def lanes(self) -> int:
+        """Lane operations a cycle in the format that lanes compute in; 0 without a vector unit."""
+        return self.vector.lanes * self._rate(self.vector, self.lane_format) if self.vector else 0
+
+    def _rate(self, unit: Systolic | Vector | None, *formats: str) -> int:
+        try:
+            return rate_of(unit.rates, *formats) if unit is not None else 1
+        except NoRate as error:
+            name = next(n for n, u in self.units.items() if u is unit)
+            told = f"unit '{name}' {error}; add a rate"
+            raise ConfigError(Problem(told, key=f"units.{name}.rates")) from None
 
     def bits(self, operand: str) -> float:
         """Return the width of one element of an operand (see `format_of`), its share of a block's scale included."""

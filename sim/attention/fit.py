@@ -9,11 +9,15 @@ from sim.attention.mapping import Wish
 
 
 def tile_sizes(wish: Wish) -> list[tuple[int, int]]:
-    """Return the sizes (queries, keys) of tiles of scores worth trying: those of the array, or what is fixed."""
+    """Return the sizes (queries, keys) of tiles of scores worth trying: those of the array, or what is fixed.
+
+    Where PEs take several values of a reduction at once, as many times the keys fill them as well.
+    """
     array, tile, kernel = wish.arch.array, wish.choice.tile, wish.kernel
     assert array is not None  # the caller has made sure
     m, n = (array.rows, array.cols * array.count)
-    return [(min(tile.m or m, kernel.rows), min(tile.n or n, kernel.keys))]
+    keys = [tile.n] if tile.n else [n, n * wish.arch.mac_rate]
+    return [(min(tile.m or m, kernel.rows), size) for size in dict.fromkeys(min(k, kernel.keys) for k in keys)]
 
 
 def capacities(arch: Arch, slots: Mapping[str, int], sizes: Mapping[str, int]) -> bool:

@@ -103,5 +103,5 @@ class Steps:
     def lanes(self, order: Order, *operations: tuple[str, int], reads: int = 0, writes: int = 0) -> Process:
         """Return lane operations (kind, count) behind each other, and the sums that they read and write on chip."""
         moves = self._moves((("output", reads),), (("output", writes),))
-        done = process(self.vector, tuple(operations), 0, moves)
+        done = process(self.arch, tuple(operations), 0, moves)
         return replace(done, elements=max(count for _, count in operations), order=order)

@@ -3,7 +3,7 @@
 from sim.energy.account import Energy, account
 from sim.energy.schema import FORMATS
 from sim.energy.sources import Row, sources
-from sim.energy.table import Cost, Sram, Table, load, names
+from sim.energy.table import Cost, Sram, Table, beside, load, names
 
 __all__ = [
     "FORMATS",
@@ -13,6 +13,7 @@ __all__ = [
     "Sram",
     "Table",
     "account",
+    "beside",
     "load",
     "names",
     "sources",

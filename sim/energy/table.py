@@ -182,6 +182,12 @@ def names() -> list[str]:
     return library.names("energy")
 
 
+def beside(input_format: str, other: str) -> str:
+    """Return the format in which keys, values or activations meet an input: floats become integers beside one."""
+    mixed = element_of(other) in FLOATS and element_of(input_format) in INTEGERS
+    return input_format if mixed else other
+
+
 def _operands(*formats: str) -> tuple[tuple[str, ...], str | None]:
     """Return the formats that a multiplier sees, one where they are alike, and a note on what is converted."""
     floating = [name for name in formats if name in FLOATS]

@@ -13,7 +13,7 @@ from sim.arch import Arch
 from sim.dataflow import DATAFLOWS, Dim
 from sim.errors import MappingError
 from sim.kernel import Axis, Contraction
-from sim.mapping import Mapping
+from sim.mapping import Mapping, spans, words
 from sim.plan import Extent, Plan, Position
 
 Index = NDArray[np.int64]
@@ -44,7 +44,8 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
     assert isinstance(kernel, Contraction) and isinstance(mapping, Mapping)  # plan of a contraction, in folds
     assert array is not None
     flow = DATAFLOWS[array.dataflow]
-    pes = {flow.row: array.rows, flow.col: array.cols}
+    span = spans(arch)
+    pes = {dim: span[dim] for dim in (flow.row, flow.col)}
     sizes = dict(zip(("m", "n", "k"), extent[1:], strict=True))
     stop = at["g"] + extent[0]
     packs = [range(g, min(g + mapping.packed, stop)) for g in range(at["g"], stop, mapping.packed)]
@@ -60,7 +61,7 @@ def fold_blocks(plan: Plan, arch: Arch, extent: Extent, at: Position) -> Iterato
             for m in cuts["m"]:
                 for n in cuts["n"]:
                     for k in cuts["k"]:
-                        yield _fitting(plan.name, FoldBlock(index, groups, m, n, k), pes)
+                        yield _fitting(plan.name, FoldBlock(index, groups, m, n, k), pes, arch.mac_rate)
 
 
 def _cut(kernel: Contraction, mapping: Mapping, dim: str, mine: Index, pes: int) -> list[Index]:
@@ -70,12 +71,14 @@ def _cut(kernel: Contraction, mapping: Mapping, dim: str, mine: Index, pes: int)
     return [lane[i : i + pes] for lane in lanes for i in range(0, lane.size, pes)]
 
 
-def _fitting(name: str, block: FoldBlock, pes: dict[Dim, int]) -> FoldBlock:
+def _fitting(name: str, block: FoldBlock, pes: dict[Dim, int], rate: int) -> FoldBlock:
     for dim, there in pes.items():
-        if (needed := len(block.groups) * block.along(dim).size) > there:
+        at_once = rate if dim == "k" else 1
+        needed, side = len(block.groups) * words(block.along(dim).size, at_once), there // at_once
+        if needed > side:
             raise MappingError(
                 f"{name}: {len(block.groups)} packed groups of {block.along(dim).size} {dim} need {needed} PEs "
-                f"on a side of {there}"
+                f"on a side of {side}"
             )
     return block
 

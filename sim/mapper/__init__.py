@@ -150,12 +150,12 @@ def _tables(
     trials: Trials | None = None,
 ) -> list[Table]:  # fmt: skip
     array, choices = array_of(arch), patterns(wish)
-    grid = [axis_sizes(kernel, array, wish, dim) for dim in DIMS]
+    grid = [axis_sizes(kernel, arch, wish, dim) for dim in DIMS]
     for size, dim in zip(grid, DIMS, strict=True):
         if getattr(wish.tile, dim):
             check(Tiling(kernel, _mapping(kernel, wish, {dim: size[0]})), _without_limits(arch))
     tables = []
-    for split, packed in product(splits(array, wish), packs(kernel, array, wish)):
+    for split, packed in product(splits(array, wish), packs(kernel, arch, wish)):
         axes = [_groups(kernel, packed, wish.effort), *grid]
         make = partial(Table, kernel, arch, around, split, packed, lowering_of(wish), axes, choices, prices)
         if trials:
@@ -186,7 +186,7 @@ def _unlimited(kernel: Contraction, arch: Arch, unit: str, around: Surroundings,
     """Without limits one tile holds everything: choose only how groups and arrays share it."""
     array, trials = array_of(arch), []
     tile: dict[str, int] = {d: min(size, getattr(kernel, d)) for d in DIMS if (size := getattr(wish.tile, d))}
-    for split, packed in product(splits(array, wish), packs(kernel, array, wish)):
+    for split, packed in product(splits(array, wish), packs(kernel, arch, wish)):
         mapping = replace(_mapping(kernel, wish, tile), split=split, packed=packed)
         tiling = Tiling(kernel, mapping)
         check(tiling, arch)
@@ -197,8 +197,7 @@ def _unlimited(kernel: Contraction, arch: Arch, unit: str, around: Surroundings,
 
 def _nothing_fits(kernel: Contraction, arch: Arch, around: Surroundings, wish: MappingChoice) -> Exception:
     """Return the error that says which operand of the wished (or smallest) tile needs too much, and where."""
-    array = array_of(arch)
-    smallest: dict[str, int] = {dim: axis_sizes(kernel, array, wish, dim)[0] for dim in DIMS}
+    smallest: dict[str, int] = {dim: axis_sizes(kernel, arch, wish, dim)[0] for dim in DIMS}
     try:
         check(Tiling(kernel, _mapping(kernel, wish, smallest | {"g": 1})), arch, around.on_chip, around.parameters)
     except CapacityError as error:

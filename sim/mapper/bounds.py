@@ -156,7 +156,7 @@ class Bounds:
             return 0.0, 0
         operations = sum(count * vector.cycles_per.get(kind, 1) for work in epilogue for kind, count in work.operations)
         pace = float(vector.pace(self.arch.clock))
-        lanes = max(1.0, operations / epilogue[0].outputs) / vector.lanes * pace
+        lanes = max(1.0, operations / epilogue[0].outputs) / self.arch.lanes * pace
         size = self.arch.bits("partial_sum") / 8
         ports = [sum(size for o, _ in ways if o == "output") / width for width, ways in ports_of(self.arch)]
         return max([lanes, *ports]), int(vector.latency * pace)

@@ -10,7 +10,7 @@ from math import gcd
 from sim.arch import OPERANDS, Arch, MappingChoice, Systolic
 from sim.dataflow import DATAFLOWS, Dim
 from sim.kernel import Contraction
-from sim.mapping import DIMS, RELEVANT
+from sim.mapping import DIMS, RELEVANT, spans, words
 
 Order = tuple[Dim, Dim, Dim]
 Pattern = tuple[Order, tuple[int, ...]]
@@ -41,10 +41,12 @@ def splits(array: Systolic, wish: MappingChoice) -> Sequence[Dim | None]:
     return DIMS if wish.split == "auto" else (wish.split,)
 
 
-def packs(kernel: Contraction, array: Systolic, wish: MappingChoice) -> list[int]:
+def packs(kernel: Contraction, arch: Arch, wish: MappingChoice) -> list[int]:
     """Return how many groups may lie on the array at once, block-diagonally: 1, and as many as fit whole."""
+    array = array_of(arch)
     flow = DATAFLOWS[array.dataflow]
-    fits = min(array.rows // getattr(kernel, flow.row), array.cols // getattr(kernel, flow.col), kernel.groups)
+    side: dict[Dim, int] = {"m": kernel.m, "n": kernel.n, "k": words(kernel.k, arch.mac_rate)}
+    fits = min(array.rows // side[flow.row], array.cols // side[flow.col], kernel.groups)
     if wish.groups == "serial" or fits <= 1:
         return [1]
     return [fits] if wish.groups == "packed" else [1, fits]
@@ -117,15 +119,14 @@ def row_sizes(kernel: Contraction, align: int, most: int) -> list[int]:
     return sorted(found | set(sizes(inner, 1, align, max(1, most // 4))))
 
 
-def axis_sizes(kernel: Contraction, array: Systolic, wish: MappingChoice, dim: Dim) -> list[int]:
+def axis_sizes(kernel: Contraction, arch: Arch, wish: MappingChoice, dim: Dim) -> list[int]:
     """Return the tile sizes of a dimension, or the one that the user fixed."""
     fixed = getattr(wish.tile, dim)
     if fixed is not None:
         return [min(fixed, getattr(kernel, dim))]
-    flow = DATAFLOWS[array.dataflow]
-    pes = array.rows if dim == flow.row else array.cols if dim == flow.col else 1
+    span = spans(arch)[dim]
     if dim == "m":
-        return row_sizes(kernel, pes, wish.effort)
+        return row_sizes(kernel, span, wish.effort)
     if dim == "k":
-        return sizes(kernel.k, kernel.taps, pes // gcd(pes, kernel.taps), wish.effort)
-    return sizes(kernel.n, 1, pes, wish.effort)
+        return sizes(kernel.k, kernel.taps, span // gcd(span, kernel.taps), wish.effort)
+    return sizes(kernel.n, 1, span, wish.effort)

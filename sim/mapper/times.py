@@ -12,7 +12,7 @@ from sim.dataflow import DATAFLOWS, Dim, FoldTiming
 from sim.hardware.folds import tile_timing
 from sim.mapper.candidates import array_of
 from sim.mapper.grid import Grid, Tiles, Vector
-from sim.mapping import DIMS, RELEVANT
+from sim.mapping import DIMS, RELEVANT, spans, words
 from sim.plan import TileWork
 from sim.planner import fold_count
 
@@ -23,6 +23,7 @@ class ArrayTimes:
     def __init__(self, grid: Grid, arch: Arch, split: Dim | None, packed: int, lowering: str) -> None:
         self.grid, self.arch, self.array = grid, arch, array_of(arch)
         self.flow = DATAFLOWS[self.array.dataflow]
+        self.span = spans(arch)
         self.split, self.packed, self.lowering = split, packed, lowering
         self.timings: dict[int, FoldTiming] = {}
         self.pace = float(self.array.pace(arch.clock))
@@ -55,7 +56,7 @@ class ArrayTimes:
     def _gap(self, size: int) -> float:
         """Return the cycles from the end of a stream to the next one at most, with nothing else to wait for."""
         rounded = 0 if self.pace == 1 else 2  # the ends of both streams are rounded up
-        return (self._timing(size).interval - self._share(self.flow.stream, size)) * self.pace + rounded
+        return (self._timing(size).interval - self._streamed(size)) * self.pace + rounded
 
     def remaining(self, inside: frozenset[Dim]) -> Vector:
         """Return the array's cycles for the last tiles: all of them along `inside`, one along the others."""
@@ -67,9 +68,11 @@ class ArrayTimes:
     def _share(self, dim: Dim, size: int) -> int:
         return -(-size // self.array.count) if dim == self.split else size
 
+    def _streamed(self, size: int) -> int:
+        return words(self._share(self.flow.stream, size), self.span[self.flow.stream])
+
     def _folds(self, dim: Dim, size: int) -> int:
-        pes = self.array.rows if dim == self.flow.row else self.array.cols
-        return fold_count(self.grid.kernel, self.lowering, dim, self._share(dim, size), pes)
+        return fold_count(self.grid.kernel, self.lowering, dim, self._share(dim, size), self.span[dim])
 
     def _all_folds(self, dim: Dim, tiles: Tiles) -> int:
         return sum(count * self._folds(dim, size) for count, size, _ in tiles)
@@ -79,7 +82,7 @@ class ArrayTimes:
 
     def _timing(self, size: int) -> FoldTiming:
         if size not in self.timings:
-            work = TileWork(1, self._share(self.flow.stream, size), 0, 0, 1, (), ())
+            work = TileWork(1, self._streamed(size), 0, 0, 1, (), ())
             self.timings[size] = tile_timing(self.array, work)
         return self.timings[size]
 

@@ -33,7 +33,7 @@ class SharedBook(Book):
     ) -> Result:
         """Return the whole account of a run; utilization is that of the products all units could have done."""
         found = super().result(lowered, stages, timeline, missing, provenance)
-        peak = self.chip.peak + self.peak
+        peak = self.chip.peak * self._fastest() + self.peak
         used, slots = (sum(getattr(d, name) for d in self.deeds.values()) for name in ("used", "slots"))
         arrays = [layer for index, layer in enumerate(found.layers) if index not in self.deeds]
         efficient = found.mapping_efficiency if any(layer.macs for layer in arrays) else 0.0
@@ -41,6 +41,10 @@ class SharedBook(Book):
             found, utilization=found.macs / (peak * found.cycles) if peak and found.cycles else 0.0,
             mapping_efficiency=efficient or (used / slots if slots else 0.0),
         )  # fmt: skip
+
+    def _fastest(self) -> int:
+        """Return the rate of the fastest products that the formats of the chip allow."""
+        return max(self.chip.seen(right).mac_rate for right in ("weight", "kv"))
 
     def _layer(
         self, index: int, task: Task, plans: list[tuple[Plan, Totals]], timeline: Timeline, lowered: Lowered

@@ -17,7 +17,7 @@ import numpy as np
 
 from sim.arch import Arch, Buffer, Dram
 from sim.dataflow import DATAFLOWS, Dim
-from sim.mapping import RELEVANT
+from sim.mapping import RELEVANT, spans
 
 NEIGHBOURS: dict[str, Dim] = {"weight": "k", "input": "k", "output": "n"}
 """The dimension along which elements of a tile lie together: channels last, filters by their reduction."""
@@ -40,11 +40,14 @@ def _of(arch: Arch, buffer: Buffer, operand: str, sizes: Mapping[str, int]) -> F
     assert array is not None and buffer.interleave is not None  # its caller has checked it
     flow = DATAFLOWS[array.dataflow]
     edge = flow.col if flow.col in RELEVANT[operand] else flow.row
-    width = min(sizes[edge], array.cols if edge == flow.col else array.rows)
+    width, rate = min(sizes[edge], spans(arch)[edge]), arch.mac_rate
     together = _together(arch, operand)
     stride = 1 if edge == together else sizes[together]
     bits = round(16 * arch.bits("partial_sum" if operand == "output" else operand))
-    return fullest(width, stride, bits, buffer.banks, buffer.interleave)
+    if rate == 1 or edge == "k" or "k" not in RELEVANT[operand]:
+        return fullest(width, stride, bits, buffer.banks, buffer.interleave)
+    beside = 1 if together == "k" else sizes[together]
+    return fullest(width, stride, bits, buffer.banks, buffer.interleave, min(rate, sizes["k"]), beside)
 
 
 def _together(arch: Arch, operand: str) -> Dim:
@@ -55,10 +58,14 @@ def _together(arch: Arch, operand: str) -> Dim:
 
 
 @lru_cache(maxsize=4096)
-def fullest(width: int, stride: int, bits: int, banks: int, interleave: int) -> Fraction:
+def fullest(
+    width: int, stride: int, bits: int, banks: int, interleave: int, depth: int = 1, beside: int = 1
+) -> Fraction:
     """Return the bytes of the fullest bank times the banks, over all bytes: 1 where accesses are spread evenly.
 
-    width: elements accessed in a cycle, `stride` elements apart, of `bits` sixteenths of a bit each.
+    width: words accessed in a cycle, `stride` elements apart; each of `depth` elements, `beside` elements apart, of
+    `bits` sixteenths of a bit.
     """
-    places = np.arange(width, dtype=np.int64) * stride * bits // 128 // interleave % banks
-    return Fraction(int(np.bincount(places, minlength=banks).max()) * banks, width)
+    at = np.arange(width, dtype=np.int64)[:, None] * stride + np.arange(depth) * beside
+    places = (at * bits // 128 // interleave % banks).ravel()
+    return Fraction(int(np.bincount(places, minlength=banks).max()) * banks, places.size)

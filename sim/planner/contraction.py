@@ -168,8 +168,7 @@ def processed(arch: Arch, around: Surroundings) -> bool:
 
 def finish(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent) -> list[Process]:
     """Return the share of the fused vector work that the outputs of `extent` take, done on the sums in place."""
-    vector = arch.vector
-    if vector is None or not processed(arch, around):
+    if not processed(arch, around):
         return []
     elements = prod(extent[:3])
     share = {o: 0 for work in around.epilogue for o, _ in work.operations}
@@ -178,7 +177,7 @@ def finish(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent
             share[operation] += -(-count * elements // work.outputs)
     size = arch.bytes_of("partial_sum", elements)
     moves = (("output", "read", size), ("output", "write", size), *read_parameters(arch, kernel, around, extent))
-    return [process(vector, tuple(share.items()), elements, moves)]
+    return [process(arch, tuple(share.items()), elements, moves)]
 
 
 def read_parameters(arch: Arch, kernel: Contraction, around: Surroundings, extent: Extent) -> Moves:

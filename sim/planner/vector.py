@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from sim.arch import Arch, Vector
+from sim.arch import Arch
 from sim.errors import CapacityError
 from sim.kernel import VectorWork
 from sim.plan import (
@@ -22,10 +22,12 @@ from sim.plan import (
 )  # fmt: skip
 
 
-def process(vector: Vector, operations: tuple[tuple[str, int], ...], elements: int, moves: Moves = ()) -> Process:
+def process(arch: Arch, operations: tuple[tuple[str, int], ...], elements: int, moves: Moves = ()) -> Process:
     """Return the lane work with its cycles: every operation takes its cycles in one of the lanes."""
-    cycles = sum(-(-count * vector.cycles_per.get(kind, 1) // vector.lanes) for kind, count in operations)
-    return Process(max(cycles, -(-elements // vector.lanes)), operations, elements, moves)
+    vector, lanes = arch.vector, arch.lanes
+    assert vector is not None  # the caller has checked it
+    cycles = sum(-(-count * vector.cycles_per.get(kind, 1) // lanes) for kind, count in operations)
+    return Process(max(cycles, -(-elements // lanes)), operations, elements, moves)
 
 
 def input_bytes(work: VectorWork, arch: Arch) -> list[int]:
@@ -121,11 +123,9 @@ class _Chunk:
         def part(total: int) -> int:
             return total // chunks + (index >= chunks - total % chunks)
 
-        vector = self.arch.vector
-        assert vector is not None  # the caller of the plan has checked it
         elements = part(self.work.outputs)
         operations = tuple((kind, part(count)) for kind, count in self.work.operations)
-        done = process(vector, operations, elements, tuple((o, way, part(size)) for o, way, size in self.moves))
+        done = process(self.arch, operations, elements, tuple((o, way, part(size)) for o, way, size in self.moves))
         if not self.arch.bounded:
             return [done]
         extent = (1, elements, 1, 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.arch import Systolic
 from sim.reference.records import Fold, FoldEdges, Snapshot
-from sim.reference.registers import FIRST, LAST, USEFUL, VALID, Array, Pipeline, Words
+from sim.reference.registers import FIRST, LAST, VALID, Array, Pipeline, Words
 from sim.registry import Registry
 
 T = TypeVar("T")
@@ -83,11 +83,11 @@ class Grid(ABC):
     on_rows: ClassVar[int] = 1
     """Which axis of a fold's inputs lies on the rows of the array."""
     useful: Array
-    """Which PEs did a multiply that counts at the last edge; boolean, shape (rows, cols)."""
+    """Which PEs did a multiply that counts at the last edge; boolean, shape (rows, cols, rate)."""
     exit: Exit
 
-    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any]) -> None:
-        self.array, self.folds, self.dtype = array, folds, dtype
+    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any], rate: int = 1) -> None:
+        self.array, self.folds, self.dtype, self.rate = array, folds, dtype, rate
         self.shape = (array.rows, array.cols)
 
     @abstractmethod
@@ -129,16 +129,16 @@ GRIDS: Registry[type[Grid]] = Registry("register-level model", "sim.reference")
 """Dataflow to the grid that executes it; each registers itself in its own file."""
 
 
-def stream(block: Array, lanes: int, dtype: np.dtype[Any]) -> Iterator[Words]:
-    """Yield the rows of `block` (steps, used lanes) as words of `lanes` lanes, the unused ones zero.
+def stream(block: Words, lanes: int, dtype: np.dtype[Any]) -> Iterator[Words]:
+    """Yield the rows of `block` (steps, used lanes, rate) as words of `lanes` lanes, the unused ones zero.
 
     Unused lanes carry the same first and last marks: the hardware does not know that they are unused.
     """
-    steps, used = block.shape
-    words = Words.blank((steps, lanes), dtype)
-    words.value[:, :used] = block
+    steps, used, rate = block.value.shape
+    words = Words.blank((steps, lanes, rate), dtype)
+    words.value[:, :used] = block.value
     words.tag[:] = VALID
-    words.tag[:, :used] |= USEFUL
+    words.tag[:, :used] |= block.tag
     words.tag[0] |= FIRST
     words.tag[-1] |= LAST
     return (Words(value, tag) for value, tag in zip(words.value, words.tag, strict=True))

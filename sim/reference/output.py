@@ -13,7 +13,7 @@
 
 Step k of a fold is accepted by both memories at the same edge and multiplied in PE (0, 0) `sram_read_latency`
 edges later, in PE (r, c) r + c edges after that. The multiplier has `pe_pipeline` - 1 registers; behind it the
-product is added to the accumulator.
+product is added to the accumulator. A precision-scalable PE takes `rate` steps at once and adds all their products.
 
 The controller reacts to marks and counters only:
 
@@ -40,7 +40,7 @@ from sim.arch import Systolic
 from sim.reference.drains import Copied, Streamed
 from sim.reference.grid import GRIDS, Grid, Reader, stream
 from sim.reference.records import Fold, FoldEdges, Snapshot
-from sim.reference.registers import USEFUL, Array, Pipeline, Skew, Words, value_of
+from sim.reference.registers import USEFUL, Array, Pipeline, Skew, Words, bare, pack, value_of
 
 
 @GRIDS.register("os")
@@ -49,14 +49,14 @@ class OutputStationary(Grid):
 
     on_rows: ClassVar[int] = 0
 
-    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any]) -> None:
-        super().__init__(array, folds, dtype)
+    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any], rate: int = 1) -> None:
+        super().__init__(array, folds, dtype, rate)
         rows, cols = self.shape
         self.reader = Reader(folds, self._steps)
-        self.nothing = Words.blank(rows, dtype), Words.blank(cols, dtype)
+        self.nothing = Words.blank((rows, rate), dtype), Words.blank((cols, rate), dtype)
         self.sram = Pipeline(array.sram_read_latency, self.nothing)
-        self.input_skew, self.weight_skew = Skew(rows, dtype), Skew(cols, dtype)
-        self.inputs, self.weights = Words.blank(self.shape, dtype), Words.blank(self.shape, dtype)
+        self.input_skew, self.weight_skew = Skew(rows, dtype, rate), Skew(cols, dtype, rate)
+        self.inputs, self.weights = (Words.blank((*self.shape, rate), dtype) for _ in range(2))
         self.multiplier = Pipeline(array.pe_pipeline - 1, Words.blank(self.shape, dtype))
         self.sums = np.zeros(self.shape, dtype)
         self.drain = (Streamed if array.drain == "stream" else Copied)(array, len(folds), dtype)
@@ -69,39 +69,37 @@ class OutputStationary(Grid):
         self.inputs.push(self.input_skew.push(inputs), axis=1)
         self.weights.push(self.weight_skew.push(weights), axis=0)
         self.useful = (self.inputs.tag & self.weights.tag & USEFUL).astype(bool)
-        product = Words(self.inputs.value * self.weights.value, self.inputs.tag.copy())
+        product = Words((self.inputs.value * self.weights.value).sum(axis=-1), self.inputs.tag[..., 0].copy())
         self.drain.take(edge, self.multiplier.push(product), self.sums)
 
     def _steps(self, fold: Fold) -> Iterator[tuple[Words, Words]]:
         """Yield, for each step of the reduction, the words for the rows and for the columns."""
         rows, cols = self.shape
-        steps = len(fold.weights)
-        padding = np.zeros((max(0, cols - steps) if self.array.drain == "stream" else 0, 1), self.dtype)
-        inputs, weights = (np.concatenate([b, np.broadcast_to(padding, (len(padding), b.shape[1]))])
-                           for b in (fold.inputs.T, fold.weights))  # fmt: skip
-        words = zip(stream(inputs, rows, self.dtype), stream(weights, cols, self.dtype), strict=True)
-        for step, (left, right) in enumerate(words):
-            if step >= steps:
-                left.tag &= ~USEFUL
-            yield left, right
+        blocks = [pack(block, 0, self.rate) for block in (fold.inputs.T, fold.weights)]
+        more = max(0, cols - len(blocks[0].value)) if self.array.drain == "stream" else 0
+        padding = ((0, more), (0, 0), (0, 0))
+        padded = [Words(np.pad(block.value, padding), np.pad(block.tag, padding)) for block in blocks]
+        lanes = (stream(block, side, self.dtype) for block, side in zip(padded, (rows, cols), strict=True))
+        return zip(*lanes, strict=True)
 
     def snapshot(self, edge: int) -> Snapshot:
         """Return copies of all registers, just after `edge`."""
         inputs, weights = self.accepted or (None, None)
         return Snapshot(
             cycle=edge,
-            inputs=self.inputs.value.copy(),
-            weights=self.weights.value.copy(),
+            inputs=bare(self.inputs.value).copy(),
+            weights=bare(self.weights.value).copy(),
             shadow=None,
             sums=self.sums.copy(),
             drain=self.drain.registers.value.copy(),
-            useful=self.useful,
+            useful=bare(self.useful),
             accepted=value_of(inputs),
             accepted_weights=value_of(weights),
             leaving=self.exit.leaving.value,
             leaves=self.exit.leaving.tag.astype(bool),
             valid={
-                "inputs": (self.inputs.tag & USEFUL).astype(bool), "weights": (self.weights.tag & USEFUL).astype(bool),
+                "inputs": bare(self.inputs.tag & USEFUL).astype(bool),
+                "weights": bare(self.weights.tag & USEFUL).astype(bool),
                 "sums": np.ones(self.shape, bool), "drain": self.drain.registers.tag.astype(bool),
             },
             outputs=self.arrived,

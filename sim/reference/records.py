@@ -15,7 +15,7 @@ class Fold:
 
     `ws`: inputs (M, r), weights (r, c). `os`: inputs (r, K), weights (K, c). `is` is `ws` with the operands
     exchanged: "inputs" is the streamed block of weightᵀ (N, r), "weights" the resident block of inputᵀ (r, c).
-    r is at most the rows of the array, c at most its columns.
+    r is at most the rows of the array (k on rows: times the elements that a PE takes at once), c its columns.
     """
 
     inputs: Array
@@ -47,6 +47,7 @@ class Snapshot:
     `accepted_weights` (cols,) are the operands that the memories accept at this edge, None where there are
     none; `leaving` (cols,) is what the last registers hold, an output where `leaves` (cols,) is true.
     `shadow` is None with one weight register a PE and in `os`, `drain` is None in `ws` and `is`.
+    Where PEs take several elements along k at once, operands and `useful` have them along one axis more, the last.
     `valid` says by the name of these registers which of them hold a word of a fold. `outputs` are the fold, row and
     column of the outputs that the memory takes at this edge, those of unused rows and columns left out.
     """
@@ -70,7 +71,7 @@ class Snapshot:
 class Run:
     """What an array did with a sequence of folds.
 
-    `outputs` is the product of each fold, `edges` its times, `active` the useful multiplies of each cycle (one
+    `outputs` is the product of each fold, `edges` its times, `active` the useful multiplies of each cycle (`rate`
     a PE at most), `pes` the PEs there are, `snapshots` every cycle where recording was asked for.
     """
 
@@ -79,6 +80,7 @@ class Run:
     active: Array
     pes: int
     snapshots: tuple[Snapshot, ...] = ()
+    rate: int = 1
 
     @property
     def cycles(self) -> int:
@@ -92,8 +94,8 @@ class Run:
 
     @property
     def utilization(self) -> float:
-        """Useful MACs / (PEs x cycles)."""
-        return self.macs / (self.pes * self.cycles)
+        """Useful MACs / (PEs x rate x cycles)."""
+        return self.macs / (self.pes * self.rate * self.cycles)
 
 
 @dataclass(frozen=True)

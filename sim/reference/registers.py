@@ -23,7 +23,10 @@ def push(registers: Array, entering: Array | int, axis: int) -> None:
 
 
 class Words:
-    """Numbers of any shape, each with its tag bits; the two always move together."""
+    """Numbers of any shape, each with its tag bits; the two always move together.
+
+    Operands have one axis more, the last: the elements along k that a PE takes at once, `rate` of them.
+    """
 
     def __init__(self, value: Array, tag: Array) -> None:
         self.value, self.tag = value, tag
@@ -48,9 +51,26 @@ class Words:
         return Words(self.value.copy(), self.tag.copy())
 
 
+def pack(block: Array, axis: int, rate: int) -> Words:
+    """Return `block` with each `rate` elements along `axis` as one word: they stand along a new last axis.
+
+    The last word may be filled with zeros; only real elements are useful.
+    """
+    real = np.full(block.shape, USEFUL)
+    missing = [(0, -size % rate if at == axis % block.ndim else 0) for at, size in enumerate(block.shape)]
+    value, tag = (np.moveaxis(np.pad(part, missing), axis, -1) for part in (block, real))
+    shape = (*value.shape[:-1], -1, rate)
+    return Words(*(np.moveaxis(part.reshape(shape), -2, axis) for part in (value, tag)))
+
+
+def bare(values: Array) -> Array:
+    """Return operands without their last axis where a PE takes one element at once."""
+    return values[..., 0] if values.shape[-1] == 1 else values
+
+
 def value_of(words: Words | None) -> Array | None:
-    """Return the numbers of `words` without their tags, None where there are no words."""
-    return None if words is None else words.value
+    """Return the operands of `words` without their tags, None where there are no words."""
+    return None if words is None else bare(words.value)
 
 
 class Pipeline(Generic[T]):
@@ -68,11 +88,11 @@ class Pipeline(Generic[T]):
 class Skew:
     """The triangle of registers at an edge of the grid: lane i is delayed by i cycles."""
 
-    def __init__(self, lanes: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, lanes: int, dtype: np.dtype[Any], rate: int = 1) -> None:
         # Column j of the square holds what entered j edges ago; only the triangle up to the diagonal exists.
-        self._stages = Words.blank((lanes, lanes), dtype)
+        self._stages = Words.blank((lanes, lanes, rate), dtype)
 
     def push(self, entering: Words) -> Words:
-        """Clock once: return the word that leaves each lane, shape (lanes,)."""
+        """Clock once: return the word that leaves each lane, shape (lanes, rate)."""
         self._stages.push(entering, axis=1)
-        return Words(self._stages.value.diagonal(), self._stages.tag.diagonal())
+        return Words(self._stages.value.diagonal().T, self._stages.tag.diagonal().T)

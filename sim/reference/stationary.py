@@ -13,8 +13,9 @@
 
 An operand accepted at an edge is multiplied in PE (0, 0) `sram_read_latency` edges later, in PE (r, c) r + c
 edges after that. The multiplier has `pe_pipeline` - 1 registers; behind it one register a PE holds the partial
-sum, which takes one edge to fall a row. Partial sums always fall through all rows and a fold ends with the last
-physical column.
+sum, which takes one edge to fall a row. A precision-scalable PE holds `rate` weights along k, and takes as many
+inputs at once: their products are added to the sum together. Partial sums always fall through all rows and a fold
+ends with the last physical column.
 
 The controller knows counters only:
 
@@ -37,7 +38,7 @@ import numpy as np
 from sim.arch import Systolic
 from sim.reference.grid import GRIDS, Exit, Grid, Reader, stream
 from sim.reference.records import Fold, FoldEdges, Snapshot
-from sim.reference.registers import FIRST, LAST, USEFUL, Array, Pipeline, Skew, Words, push, value_of
+from sim.reference.registers import FIRST, LAST, USEFUL, Array, Pipeline, Skew, Words, bare, pack, push, value_of
 
 
 @GRIDS.register("is")
@@ -45,19 +46,19 @@ from sim.reference.registers import FIRST, LAST, USEFUL, Array, Pipeline, Skew, 
 class Stationary(Grid):
     """Weights wait in the PEs, inputs flow right, partial sums fall down."""
 
-    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any]) -> None:
-        super().__init__(array, folds, dtype)
+    def __init__(self, array: Systolic, folds: Sequence[Fold], dtype: np.dtype[Any], rate: int = 1) -> None:
+        super().__init__(array, folds, dtype, rate)
         latency = array.sram_read_latency
         self.swap = array.swap if array.weight_buffers == 2 else None
-        self.input_reader = Reader(folds, lambda fold: stream(fold.inputs, array.rows, dtype))
+        self.input_reader = Reader(folds, lambda fold: stream(pack(fold.inputs, 1, rate), array.rows, dtype))
         self.weight_reader = Reader(folds, self._weight_rows)
-        self.no_input = Words.blank(array.rows, dtype)
+        self.no_input = Words.blank((array.rows, rate), dtype)
         self.input_sram = Pipeline(latency, self.no_input)
         # One more than for inputs: PE (0, 0) multiplies an input off the wire, a weight out of its register.
         self.weight_sram = Pipeline[Words | None](latency + 1, None)
-        self.skew = Skew(array.rows, dtype)
-        self.inputs, self.weights = Words.blank(self.shape, dtype), Words.blank(self.shape, dtype)
-        self.shadow = Words.blank(self.shape, dtype) if self.swap else self.weights
+        self.skew = Skew(array.rows, dtype, rate)
+        self.inputs, self.weights, spare = (Words.blank((*self.shape, rate), dtype) for _ in range(3))
+        self.shadow = spare if self.swap else self.weights
         self.multiplier = Pipeline(array.pe_pipeline - 1, Words.blank(self.shape, dtype))
         self.sums, self.summed = np.zeros(self.shape, dtype), np.zeros(self.shape, bool)
         self.ends = np.cumsum([len(fold.inputs) for fold in folds])
@@ -74,7 +75,7 @@ class Stationary(Grid):
         self.inputs.push(self.skew.push(self.input_sram.push(self.accepted or self.no_input)), axis=1)
         self._swap_with_the_wave()
         self.useful = (self.inputs.tag & self.weights.tag & USEFUL).astype(bool)
-        product = Words(self.inputs.value * self.weights.value, self.inputs.tag.copy())
+        product = Words((self.inputs.value * self.weights.value).sum(axis=-1), self.inputs.tag[..., 0].copy())
         ready = self.multiplier.push(product)
         push(self.sums, 0, axis=0)
         self.sums += ready.value
@@ -95,7 +96,7 @@ class Stationary(Grid):
         row = self.weight_sram.push(self.accepted_weights)
         if row is not None:
             self.shadow.push(row, axis=0)
-            self.placed += bool(row.tag[-1] & LAST)
+            self.placed += bool(row.tag[-1, 0] & LAST)
 
     def _swap_all(self) -> None:
         if self.swap == "global" and self.placed > self.swapped == self.exit.finished:
@@ -106,32 +107,34 @@ class Stationary(Grid):
         if self.swap == "wave":
             first = (self.inputs.tag & FIRST).astype(bool)
             self.weights.take(self.shadow, where=first)
-            self.swapped += bool(first[-1, -1])
+            self.swapped += bool(first[-1, -1, 0])
 
     def _weight_rows(self, fold: Fold) -> Iterator[Words]:
         """Yield the weights of `fold` as array rows, the bottom row first; unused PEs get zeros."""
-        used_rows, used_cols = fold.weights.shape
-        block = np.zeros((self.array.rows, used_cols), self.dtype)
-        block[:used_rows] = fold.weights
-        return stream(block[::-1], self.array.cols, self.dtype)
+        held = pack(fold.weights, 0, self.rate)
+        used_rows, used_cols, _ = held.value.shape
+        block = Words.blank((self.array.rows, used_cols, self.rate), self.dtype)
+        block.value[:used_rows] = held.value
+        block.tag[:] = USEFUL  # which elements count is known from the inputs
+        return stream(Words(block.value[::-1], block.tag), self.array.cols, self.dtype)
 
     def snapshot(self, edge: int) -> Snapshot:
         """Return copies of all registers, just after `edge`."""
         return Snapshot(
             cycle=edge,
-            inputs=self.inputs.value.copy(),
-            weights=self.weights.value.copy(),
-            shadow=None if self.shadow is self.weights else self.shadow.value.copy(),
+            inputs=bare(self.inputs.value).copy(),
+            weights=bare(self.weights.value).copy(),
+            shadow=None if self.shadow is self.weights else bare(self.shadow.value).copy(),
             sums=self.sums.copy(),
             drain=None,
-            useful=self.useful,
+            useful=bare(self.useful),
             accepted=value_of(self.accepted),
             accepted_weights=value_of(self.accepted_weights),
             leaving=self.exit.leaving.value,
             leaves=self.exit.leaving.tag.astype(bool),
             valid={
-                "inputs": (self.inputs.tag & USEFUL).astype(bool), "weights": self.weights.tag.astype(bool),
-                "shadow": self.shadow.tag.astype(bool), "sums": self.summed,
+                "inputs": bare(self.inputs.tag & USEFUL).astype(bool), "weights": bare(self.weights.tag).astype(bool),
+                "shadow": bare(self.shadow.tag).astype(bool), "sums": self.summed,
             },
             outputs=self.arrived,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.arch import Arch, channel
+from sim.arch import Arch, Vector, channel
 from sim.arch.unit import Unit
 from sim.energy import load as load_table
 from sim.fabric.cost import Formats
@@ -32,8 +32,12 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
     """
     found, array, vector, line = list[tuple[str, str]](), chip.array, chip.vector, channel(chip)
     if array is not None:
-        peak = show_si(2 * array.pes * array.own_clock(chip.clock), "OPS")
-        found.append(("peak", f"{array.pes:,} MACs/cycle{_clock(array, chip)} = {peak}, two operations a MAC"))
+        most, clock = array.pes * chip.mac_rate, array.own_clock(chip.clock)
+        peak = show_si(2 * most * clock, "OPS")
+        found.append(("peak", f"{most:,} MACs/cycle{_clock(array, chip)} = {peak}, two operations a MAC"))
+        for formats, each in array.rates.items():
+            peak = show_si(2 * array.pes * each * clock, "OPS")
+            found.append((f"  {formats}", f"{each} a PE and cycle: {array.pes * each:,} MACs/cycle = {peak}"))
     if chip.fabric is not None:
         packed = Formats.of(chip, chip.fabric).packed
         peak = show_si(2 * packed * chip.fabric.dsp * chip.clock, "OPS")
@@ -47,8 +51,8 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
         found.append(("pins", f"{pins} out of {show_bytes(device.capacity)} in the banks"))
         return found
     if vector is not None:
-        rate = show_si(vector.lanes * vector.own_clock(chip.clock), "OPS")
-        found.append(("vector", f"{rate}: {vector.lanes:,} lanes{_clock(vector, chip)}"))
+        rate = show_si(chip.lanes * vector.own_clock(chip.clock), "OPS")
+        found.append(("vector", f"{rate}: {_lanes(vector, chip)}{_clock(vector, chip)}"))
     if chip.buffers and chip.bounded:
         total = show_bytes(sum(buffer.capacity for buffer in chip.buffers.values()))
         found.append(("on chip", f"{total} in {len(chip.buffers)} buffers"))
@@ -58,7 +62,8 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
     brought = float(line.burst / line.cycles_per_burst)
     found.append(("off chip", f"{brought:.4g} B/cycle in bursts of {line.burst} B, {line.latency:,} cycles of latency"))
     if array is not None:
-        found.append(("ridge point", f"{chip.peak / brought:,.4g} MACs a byte; a layer with fewer waits for memory"))
+        ridge = chip.peak * chip.mac_rate / brought
+        found.append(("ridge point", f"{ridge:,.4g} MACs a byte; a layer with fewer waits for memory"))
     return found
 
 
@@ -68,6 +73,11 @@ def _clock(unit: Unit, chip: Arch) -> str:
     if "point" not in told:
         return ""
     return f" at {show_si(told['clock_hz'], 'Hz')}, {told['voltage']:g} V (point {told['point']})"
+
+
+def _lanes(vector: Vector, chip: Arch) -> str:
+    each = f", {chip.lanes // vector.lanes} elements of {chip.lane_format} each" if vector.rates else ""
+    return f"{vector.lanes:,} lanes{each}"
 
 
 def _sources(chip: Arch) -> list[tuple[str, str]]:

@@ -207,15 +207,17 @@ def _work_energy(chip: Arch, lowered: Lowered, needs: list[Needs]) -> float:
     total = 0.0
     if chip.array:
         flow = DATAFLOWS[chip.array.dataflow]
-        moving = [chip.bits(o) for o in ("weight", "input") if o != flow.stationary]
-        bits = sum(moving) + chip.bits("partial_sum")
-        product = min(table.mac(formats.input, o, formats.partial_sum).pj for o in (formats.weight, formats.input))
+        seen = [chip.seen(right) for right in ("weight", "input", "kv")]
+        moving = [min(one.bits(o) for one in seen) for o in ("weight", "input") if o != flow.stationary]
+        bits = sum(moving) + chip.bits("partial_sum") / max(one.mac_rate for one in seen)
+        others = {formats.weight, *(energy.beside(formats.input, chip.format_of(o)) for o in ("input", "kv"))}
+        product = min(table.mac(formats.input, other, formats.partial_sum).pj for other in others)
         scale = chip.array.dvfs.energy if chip.array.dvfs else 1.0
         total = sum(need.macs for need in needs) * (product + bits * table.register(1).pj) * scale
     lanes = chip.vector.dvfs.energy if chip.vector and chip.vector.dvfs else 1.0
     for task in lowered.tasks:
         for kind, count in bounds.lane_operations(task, chip).items():
-            total += count * table.lane(kind, formats.partial_sum).pj * lanes
+            total += count * table.lane(kind, chip.lane_format).pj * lanes
     return total
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sim.arch.dvfs import Scaled
 from sim.arch.quantities import Count
+from sim.arch.rates import Rates
 from sim.arch.unit import UNITS
 from sim.dataflow import DATAFLOWS
 from sim.errors import TiletickError, unknown
@@ -65,6 +66,10 @@ class Systolic(Scaled):
     convention: Literal["rtl", "scalesim"] = Field("rtl", description="how cycles of a fold are counted")
     scratchpads: Scratchpads = Field(Scratchpads(), description="words that a PE holds (rs)")
     buses: Buses = Field(Buses(), description="words a cycle between buffers and PEs (rs)")
+    rates: Rates = Field(
+        {}, description="precision-scalable PEs: products a PE and cycle by format, or by pair as int8xint4, along k; "
+        "left out: one of any format"
+    )  # fmt: skip
     count: Count = Field(1, description="how many such arrays work on a layer together")
     flexible: bool = Field(
         False, description="products of fused attention run in the dataflow in which they stream a head's features: "
@@ -91,7 +96,16 @@ class Systolic(Scaled):
             raise Clash("scores stay in place where the array is flexible; add flexible: true", ("in_place",))
         return self
 
+    @model_validator(mode="after")
+    def _rates_are_along_k(self) -> Systolic:
+        if self.rates and self.flexible:
+            raise Clash("PEs of a flexible array hold one score each, and run at one rate; remove rates", ("rates",))
+        if self.rates and DATAFLOWS[self.dataflow].passes:
+            told = f"PEs of dataflow '{self.dataflow}' take one word a cycle from their scratchpads"
+            raise Clash(f"{told}; rates need ws, os or is", ("rates",), ("dataflow",))
+        return self
+
     @property
     def pes(self) -> int:
-        """Multiply-accumulates a cycle at most, over all arrays."""
+        """PEs of all arrays: multiply-accumulates a cycle at most, at the native rate."""
         return self.rows * self.cols * self.count

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from sim.arch.dvfs import Scaled
-from sim.arch.quantities import Count
+from sim.arch.quantities import Count, Format
+from sim.arch.rates import Rates
 from sim.arch.unit import UNITS
 from sim.errors import unknown
 from sim.kernel import LANE_OPERATIONS
@@ -23,6 +24,10 @@ class Vector(Scaled):
     lanes: Count = Field(description="lane operations a cycle")
     latency: int = Field(4, ge=0, description="cycles from an operand to its result")
     cycles_per: dict[str, Count] = Field({}, description="cycles of one lane operation where it is not 1")
+    number_format: Format | None = Field(None, description="what lanes compute in; left out: as partial sums")
+    rates: Rates = Field(
+        {}, description="elements a lane and cycle by the format that lanes compute in; left out: one of any format"
+    )  # fmt: skip
     fused_subtract: bool = Field(
         False, description="whether exp subtracts the max of a whole row on its way, with no add of its own"
     )
