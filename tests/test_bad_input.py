@@ -27,7 +27,7 @@ memory: {kind: simple, bandwidth: 8 GB/s}
 """
 ARRAY_KEYS = (
     "buses, cols, convention, count, dataflow, drain, dvfs, flexible, in_place, kind, output_register, pe_pipeline, "
-    "rows, scratchpads, sram_read_latency, swap, weight_buffers"
+    "rates, rows, scratchpads, sram_read_latency, swap, weight_buffers"
 )
 ARCH_KEYS = (
     "assign, buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, units"
