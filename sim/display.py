@@ -12,6 +12,12 @@ CAUSE_COLOURS = {
 }  # fmt: skip
 """Work is blue, waiting warm or green, nothing grey."""
 
+CAUSE_HATCHES = {
+    "compute": "", "fill": "..", "drain": "||", "wait_input": "//", "wait_weight": "\\\\", "wait_port": "xx",
+    "wait_output_space": "--", "wait_dependency": "++", "idle": "", "repeats": "",
+}  # fmt: skip
+"""What tells causes apart where there is no colour; in the words of matplotlib. Those without differ in lightness."""
+
 MOST_ROWS = 12
 """Rows of a table in a cell; of more, these and how many are left out."""
 

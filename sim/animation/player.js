@@ -3,7 +3,7 @@ const film = JSON.parse(document.querySelector("#film").textContent);
 const { rows, cols, frames, product, parts, words, pes } = film;
 const PE = 64, SLOT = 28, CELL = 38, MOST_CELLS = 144;
 // Okabe and Ito, Color Universal Design, 2008: neighbouring steps differ for the colour-blind, too.
-const TINTS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
+const TINTS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"]; // every second one is pale: seen in grey too;
 const SPACE = "http://www.w3.org/2000/svg";
 
 function add(parent, name, attributes, text) {
@@ -101,12 +101,16 @@ hit.addEventListener("click", (event) => {
 
 let now = 0, timer = null;
 const put = (node, value) => { node.textContent = value === null || value === undefined ? "" : value; };
+function paint(tint, step, useful) {
+  tint.setAttribute("fill", TINTS[step % TINTS.length]);
+  tint.setAttribute("class", "tint" + (useful ? " useful" : "") + (step % 2 ? " pale" : ""));
+}
 function fill(group, lanes) {
   group.forEach((lane, i) => lane.forEach(([tint, text], depth) => {
     const slot = lanes[i][depth];
     put(text, slot && slot[0]);
     tint.setAttribute("visibility", slot ? "visible" : "hidden");
-    if (slot) tint.setAttribute("fill", TINTS[slot[1] % TINTS.length]);
+    if (slot) paint(tint, slot[1], true);
   }));
 }
 function draw() {
@@ -114,9 +118,8 @@ function draw() {
   cells.forEach((cell, i) => {
     const useful = frame.u[i] ? " useful" : "", at = frame.t[i];
     cell.box.setAttribute("class", "pe" + useful);
-    cell.tint.setAttribute("class", "tint" + useful);
     cell.tint.setAttribute("visibility", at < 0 ? "hidden" : "visible");
-    if (at >= 0) cell.tint.setAttribute("fill", TINTS[at % TINTS.length]);
+    if (at >= 0) paint(cell.tint, at, frame.u[i]);
     for (const key of ["x", "w", "s", "h"]) put(cell[key], frame[key][i]);
   });
   fill(leftSlots, frame.l);

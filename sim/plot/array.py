@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from sim.animation.film import Film, Frame, Slot
 
-TINTS = (PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[5])
-"""Colours of the steps of a stream: what enters together has one colour, so that a wave can be seen."""
+TINTS = tuple(zip((PALETTE[i] for i in (0, 1, 2, 3, 5, 4)), (0.6, 0.28) * 3, strict=True))
+"""Colours of the steps of a stream and their strength: what enters together has one colour, so that a wave can be seen.
+Strong and pale ones alternate, so that it can be seen in grey."""
 
 SLOT = 0.42
 """Width of a register before the array, in PEs."""
@@ -58,7 +59,7 @@ def _box(axis: Axes, x: float, y: float, width: float, height: float, **look: ob
 
 def _pe(axis: Axes, frame: Frame, row: int, col: int) -> None:
     step, useful = frame.steps[row][col], frame.useful[row][col]
-    _box(axis, col + 0.03, row + 0.03, 0.94, 0.94, facecolor=_tint(step, 0.45 if useful else 0.15),
+    _box(axis, col + 0.03, row + 0.03, 0.94, 0.94, facecolor=_tint(step, useful),
          edgecolor="black" if useful else "#999999", linewidth=1.6 if useful else 0.6)  # fmt: skip
     marks = (
         (frame.moving, 0.22, 0.24, 8, "normal"), (frame.resting, 0.78, 0.24, 8, "normal"),
@@ -75,10 +76,11 @@ def _word(
     axis.text(x, y, text, ha=place, va="center", fontsize=size, fontweight=weight)
 
 
-def _tint(step: int, strength: float) -> tuple[tuple[float, float, float], float] | str:
+def _tint(step: int, useful: bool) -> tuple[tuple[float, float, float], float] | str:
     from matplotlib.colors import to_rgb
 
-    return "#F7F7F7" if step < 0 else (to_rgb(TINTS[step % len(TINTS)]), strength)
+    colour, strength = TINTS[step % len(TINTS)]
+    return "#F7F7F7" if step < 0 else (to_rgb(colour), strength if useful else strength / 3)
 
 
 def _slots(axis: Axes, frame: Frame) -> None:
@@ -91,7 +93,7 @@ def _slots(axis: Axes, frame: Frame) -> None:
 
 
 def _slot(axis: Axes, slot: Slot, x: float, y: float) -> None:
-    colour = "none" if slot is None else _tint(slot[1], 0.45)
+    colour = "none" if slot is None else _tint(slot[1], True)
     _box(axis, x + 0.02, y + 0.02, SLOT - 0.04, SLOT * 0.8 - 0.04, facecolor=colour, edgecolor="#BBBBBB", linewidth=0.6)
     if slot is not None:
         _word(axis, x + SLOT / 2, y + SLOT * 0.4, str(slot[0]), 7.5)

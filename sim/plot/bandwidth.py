@@ -18,8 +18,8 @@ DEVICES = ("ddr4_3200aa", "lpddr5_6400", "hbm2_2000")
 STRIDES = tuple(2**power for power in range(5, 19))
 """Bytes from request to request."""
 
-STYLES = ((PALETTE[0], "o"), (PALETTE[5], "s"), (PALETTE[2], "^"))
-"""Colour and mark of each mapping."""
+STYLES = ((PALETTE[0], "o", "-"), (PALETTE[5], "s", "--"), (PALETTE[2], "^", ":"))
+"""Colour, mark and line of each mapping."""
 
 
 def mappings(device: Device) -> dict[str, list[str]]:
@@ -67,8 +67,9 @@ def bandwidth(
 
 
 def _draw(panel: Axes, device: Device, strides: Sequence[int], found: dict[str, list[float]]) -> None:
-    for (name, shares), (colour, mark) in zip(found.items(), STYLES, strict=False):
-        panel.plot(strides, [100 * share for share in shares], color=colour, marker=mark, markersize=4, label=name)
+    for (name, shares), (colour, mark, line) in zip(found.items(), STYLES, strict=False):
+        panel.plot(strides, [100 * share for share in shares], color=colour, marker=mark, linestyle=line,
+                   markersize=4, label=name)  # fmt: skip
     panel.set_xscale("log", base=2)
     panel.set_xticks(list(strides)[::3], [show_bytes(stride) for stride in list(strides)[::3]])
     panel.set_ylim(0, 105)

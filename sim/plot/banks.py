@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.plot._style import PALETTE, axis_of, figure_of, title
+from sim.plot._style import HATCHES, PALETTE, area, axis_of, figure_of, title
 from sim.report.placement import placed
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def banks(arch: str, network: str, overrides: Mapping[str, Any] | None = None, a
     axis = axis_of(axis, 9.0, 2.6)
     for what in dict.fromkeys(place.what for place in found.places):
         mine = [place for place in found.places if place.what == what]
+        look = area(COLOURS.get(what, PALETTE[2]), HATCHES[list(COLOURS).index(what) if what in COLOURS else 2])
         axis.bar([p.first for p in mine], [100 * p.filled for p in mine], [p.rows for p in mine], align="edge",
-                 color=COLOURS.get(what, PALETTE[2]), edgecolor="white", linewidth=0.3,
-                 label={"kv": "keys and values"}.get(what, f"{what}s"))  # fmt: skip
+                 label={"kv": "keys and values"}.get(what, f"{what}s"), **look)  # fmt: skip
     end = max((place.first + place.rows for place in found.places), default=0)
     axis.axvline(found.device.rows, color="black", linewidth=1.2, label="the last row there is")
     axis.set(xlim=(0, max(end, found.device.rows) * 1.01), ylim=(0, 105))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOOKS = {
-    "ACT": (PALETTE[2], "|", "activate"), "PRE": (PALETTE[7], "|", "precharge"), "RD": (PALETTE[0], "o", "read"),
+    "ACT": (PALETTE[2], "|", "activate"), "PRE": (PALETTE[7], "x", "precharge"), "RD": (PALETTE[0], "o", "read"),
     "WR": (PALETTE[5], "s", "write"), "REF": (PALETTE[3], "D", "refresh"),
 }  # fmt: skip
 """Colour, mark and name of the commands that begin so."""
@@ -43,7 +43,7 @@ def commands(path: str | Path, first: int = 0, last: int | None = None, axis: Ax
     for kind, (colour, mark, said) in LOOKS.items():
         found = [(int(row["clock"]), place[_bank(row)]) for row in rows if row["command"].startswith(kind)]
         if found:
-            size = 90 if mark == "|" else 16
+            size = 90 if mark == "|" else 22 if mark == "x" else 16
             clocks, lines = [clock for clock, _ in found], [line for _, line in found]
             axis.scatter(clocks, lines, c=colour, marker=mark, s=size, linewidths=1.2, label=said)
     axis.set_yticks(range(len(names)), [" ".join(part for part in name if part) or "all" for name in names], fontsize=7)

@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import ConfigError, Problem
-from sim.plot._style import PALETTE, axis_of, figure_of, name_layers, title
+from sim.plot._style import PALETTE, area, axis_of, figure_of, name_layers, title
 from sim.result import Result
 from sim.streaming.result import StreamResult
 
@@ -35,7 +35,7 @@ def fifos(result: StreamResult | Result, axis: Axes | None = None) -> Figure:
     places = range(len(names))
     peaks = [channels[name]["peak_occupancy"] for name in names]
     depths = [(channels[name]["depth"] or 0) + channels[name].get("buffer", 0) for name in names]
-    axis.bar(places, depths, 0.8, color="#CFE3F1", label="depth")
+    axis.bar(places, depths, 0.8, label="depth", **area("#CFE3F1", ""))
     axis.bar(places, peaks, 0.5, color=PALETTE[0], label="at its fullest")
     full = [(place, depths[place], channels[name]["full_cycles"] / end) for place, name in enumerate(names)]
     full = [entry for entry in full if entry[2] >= 0.01]

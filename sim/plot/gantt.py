@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.display import CAUSE_COLOURS
+from sim.display import CAUSE_COLOURS, CAUSE_HATCHES
 from sim.errors import ConfigError, Problem
-from sim.plot._style import axis_of, figure_of, title
+from sim.plot._style import area, axis_of, figure_of, title
 from sim.result import Result
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def gantt(result: Result, axis: Axes | None = None) -> Figure:
         for cause, colour in CAUSE_COLOURS.items():
             spans = [(a * scale, (b - a) * scale) for a, b, _, why in ledger.slices or () if why == cause]
             if spans:
-                axis.broken_barh(spans, (row - 0.4, 0.8), facecolors=colour, label=cause.replace("_", " "))
+                look = area(colour, CAUSE_HATCHES[cause])
+                axis.broken_barh(spans, (row - 0.4, 0.8), label=cause.replace("_", " "), **look)
     axis.set_yticks(range(len(ledgers)), list(ledgers))
     axis.invert_yaxis()
     axis.set_xlabel("µs")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.display import CAUSE_COLOURS
-from sim.plot._style import PALETTE, axis_of, figure_of, name_layers, scaled, title
+from sim.display import CAUSE_COLOURS, CAUSE_HATCHES
+from sim.plot._style import HATCHES, PALETTE, area, axis_of, figure_of, name_layers, scaled, title
 from sim.result import Layer, Result
 from sim.timeline import CAUSES
 
@@ -23,7 +23,7 @@ def cycles(result: Result, axis: Axes | None = None) -> Figure:
     """Return the cycles of each layer's unit as a stack by cause: what is not `compute` is lost."""
     axis = axis_of(axis)
     stacks = {cause: [layer.causes.get(cause, 0) for layer in result.layers] for cause in CAUSES}
-    _stack(axis, stacks, CAUSE_COLOURS, "cycles")
+    _stack(axis, stacks, {cause: area(CAUSE_COLOURS[cause], CAUSE_HATCHES[cause]) for cause in CAUSES}, "cycles")
     name_layers(axis, [layer.name for layer in result.layers])
     title(axis, f"{result.workload} on {result.arch}: cycles by cause")
     return figure_of(axis)
@@ -37,7 +37,8 @@ def traffic(result: Result, axis: Axes | None = None) -> Figure:
         f"{operand} {way}": [sum(n for w, o, n in _moved(layer) if (w, o) == (way, operand)) for layer in result.layers]
         for way, operand in kinds
     }
-    _stack(axis, stacks, dict(zip(stacks, PALETTE, strict=False)), "B")
+    looks = [area(colour, hatch) for colour, hatch in zip(PALETTE, HATCHES, strict=True)]
+    _stack(axis, stacks, {name: looks[index % len(looks)] for index, name in enumerate(stacks)}, "B")
     name_layers(axis, [layer.name for layer in result.layers])
     title(axis, f"{result.workload} on {result.arch}: off-chip traffic")
     return figure_of(axis)
@@ -103,7 +104,7 @@ def _moved(layer: Layer) -> list[tuple[str, str, int]]:
     return [(way, operand, count) for way, operands in ways.items() for operand, count in operands.items()]
 
 
-def _stack(axis: Axes, stacks: Mapping[str, Sequence[int]], colours: Mapping[str, str], unit: str) -> None:
+def _stack(axis: Axes, stacks: Mapping[str, Sequence[int]], looks: Mapping[str, Mapping[str, Any]], unit: str) -> None:
     """Draw bars on top of each other; parts that are zero everywhere are left out."""
     bottom = np.zeros(max((len(values) for values in stacks.values()), default=0))
     tops = np.sum([np.array(values, float) for values in stacks.values()], axis=0) if stacks else np.zeros(1)
@@ -111,6 +112,6 @@ def _stack(axis: Axes, stacks: Mapping[str, Sequence[int]], colours: Mapping[str
     for name, values in stacks.items():
         if any(values):
             heights = np.array(values) / divisor
-            axis.bar(np.arange(len(values)), heights, 0.8, bottom, color=colours[name], label=name.replace("_", " "))
+            axis.bar(np.arange(len(values)), heights, 0.8, bottom, label=name.replace("_", " "), **looks[name])
             bottom = bottom + heights
     axis.set_ylabel(named)

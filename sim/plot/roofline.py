@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.plot._style import PALETTE, axis_of, figure_of, title
+from sim.plot._style import MARKS, PALETTE, axis_of, figure_of, title
 from sim.report.losses import peak_bandwidth
 from sim.result import Layer, Result
 
@@ -25,12 +25,13 @@ def roofline(result: Result, axis: Axes | None = None) -> Figure:
     known = [layer for layer in layers if _bytes(layer)]
     for bound in dict.fromkeys(layer.bound for layer in known):
         group = [layer for layer in known if layer.bound == bound]
-        colour = PALETTE[list(dict.fromkeys(layer.bound for layer in known)).index(bound) % len(PALETTE)]
+        index = list(dict.fromkeys(layer.bound for layer in known)).index(bound)
         axis.scatter(
             [layer.macs / _bytes(layer) for layer in group],
             [layer.macs / layer.cycles * result.clock_hz / 1e9 for layer in group],
             [20 + 400 * layer.cycles / result.cycles for layer in group],
-            color=colour, alpha=0.75, edgecolors="white", label=bound.replace("_", " "),
+            color=PALETTE[index % len(PALETTE)], marker=MARKS[index % len(MARKS)], alpha=0.75, edgecolors="white",
+            label=bound.replace("_", " "),
         )  # fmt: skip
     if known and peak:
         _roofs(axis, [layer.macs / _bytes(layer) for layer in known], peak, bandwidth)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.errors import ConfigError, Problem
-from sim.plot._style import PALETTE, axis_of, figure_of, title
+from sim.plot._style import HATCHES, LINES, PALETTE, area, axis_of, figure_of, title
 from sim.report.power import power as power_of
 from sim.report.windows import by_window, edges_of, kept, levels
 from sim.result import Result
@@ -36,7 +36,8 @@ def power(result: Result, axis: Axes | None = None) -> Figure:
     bottom = np.zeros(len(edges) - 1)
     for index, (name, watts) in enumerate(parts):
         top = bottom + watts * scale
-        axis.stairs(top, edges, baseline=bottom, fill=True, color=PALETTE[index % len(PALETTE)], label=name)
+        look = area(PALETTE[index % len(PALETTE)], HATCHES[index % len(HATCHES)])
+        axis.stairs(top, edges, baseline=bottom, fill=True, label=name, **look)
         bottom = top
     average = show_si(found.average, "W") if found.average else "0 W"
     axis.axhline(found.average * scale, color="black", linewidth=1, linestyle="--", label=f"average {average}")
@@ -83,7 +84,8 @@ def occupancy(result: Result, axis: Axes | None = None) -> Figure:
         colour = PALETTE[index % len(PALETTE)]
         axis.stairs((means + stays) * scale, micro, fill=True, color=colour, alpha=0.25)
         label = f"{name}, {show_bytes(buffer['capacity_bytes'])}"
-        axis.stairs((most + stays) * scale, micro, color=colour, linewidth=1.2, label=label)
+        axis.stairs((most + stays) * scale, micro, color=colour, linestyle=LINES[index % len(LINES)], linewidth=1.4,
+                    label=label)  # fmt: skip
     axis.set(xlabel="µs", ylabel="% of the capacity", xlim=(0, micro[-1]), ylim=(0, 104))
     title(axis, f"{result.workload} on {result.arch}: how full buffers are")
     return figure_of(axis)

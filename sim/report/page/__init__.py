@@ -8,11 +8,10 @@ from __future__ import annotations
 from importlib.resources import files
 
 from sim.arch import Arch
-from sim.display import CAUSE_COLOURS
-from sim.plot._style import PALETTE
 from sim.report.chip import chip_text
 from sim.report.page import sections
 from sim.report.page.chip import picture
+from sim.report.page.colours import patterns, rules
 from sim.report.page.mappings import mappings
 from sim.report.page.markup import Markup, el, join
 from sim.report.page.time import buffers, power
@@ -31,9 +30,10 @@ def to_page(result: Result, chip: Arch | None = None, command: str = "") -> str:
     head = el(
         "head", el("meta", charset="utf-8"), el("meta", http_equiv="Content-Security-Policy", content=POLICY),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"), el("title", title),
-        el("style", Markup(_colours() + _part("page.css"))),
+        el("style", Markup(rules() + _part("page.css"))),
     )  # fmt: skip
-    body = el("body", el("h1", title), *_sections(result, chip, command), el("script", Markup(_part("page.js"))))
+    shown = (patterns(), el("h1", title), *_sections(result, chip, command))
+    body = el("body", *shown, el("script", Markup(_part("page.js"))))
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
 
 
@@ -51,14 +51,6 @@ def _chip(chip: Arch | None, result: Result) -> Markup:
     tree = el("details", el("summary", "every key"), el("pre", chip_text(chip, TREE_WIDTH)))
     note = chip.description or "What computes, what holds, and the wires between; buffers are filled to their peak."
     return sections.section(f"The chip: {chip.name}", note, el("figure", picture(chip, result)), tree)
-
-
-def _colours() -> str:
-    """Return a rule for each cause and colour; the paper's grey of idle units is darker on a dark page."""
-    rules = [f".c-{cause} {{ fill: {colour}; background: {colour}; }}" for cause, colour in CAUSE_COLOURS.items()]
-    rules += [f".k-{index} {{ fill: {colour}; background: {colour}; }}" for index, colour in enumerate(PALETTE)]
-    dark = ".c-idle { fill: #3d444d; background: #3d444d; }"
-    return "\n".join([*rules, f"@media screen and (prefers-color-scheme: dark) {{ {dark} }}", ""])
 
 
 def _part(name: str) -> str:

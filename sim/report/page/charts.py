@@ -80,7 +80,7 @@ def columns(
                 y -= part
                 parts.append(box(x, y, 0.8 * step, part, class_))
         parts.append(box(LEFT + index * step, top, step, height, "hit", tip))
-    return svg(base + 112, title, *parts, *_below(names, step, base))
+    return svg(base + 124, title, *parts, *_below(names, step, base))
 
 
 def _scale(values: Sequence[float], most: float, base: float, height: float) -> Iterator[Markup]:
