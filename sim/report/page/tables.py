@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from sim.report.page.markup import Markup, el, join
 
+MANY = 150
+"""Rows above which a table scrolls by itself: a browser paints what is in sight, and the page stays short."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -32,7 +35,7 @@ def table(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], foot:
     )
     head, body = el("tr", join(titles)), join(_row(row) for row in found)
     parts = [el("thead", head), el("tbody", body), *([el("tfoot", _row(foot))] if foot else [])]
-    return el("div", el("table", *parts, id=name), class_="wide")
+    return el("div", el("table", *parts, id=name), class_="wide tall" if len(found) > MANY else "wide")
 
 
 def _row(cells: Sequence[Cell]) -> Markup:
