@@ -71,14 +71,15 @@ def columns(
     totals = [sum(values) for values in zip(*stacks.values(), strict=True)]
     most = max(totals, default=0.0) or 1.0
     step = PLOT / max(len(names), 1)
+    share = 0.8 if step > 3 else 1.0  # narrow columns stand side by side
     parts = [text(4, 14, unit), *_scale(ticks(most), most, base, height)]
     for index, tip in enumerate(tips):
-        x, y = LEFT + index * step + 0.1 * step, base
+        x, y = LEFT + (index + (1 - share) / 2) * step, base
         for class_, values in stacks.items():
             if values[index]:
                 part = values[index] / most * height
                 y -= part
-                parts.append(box(x, y, 0.8 * step, part, class_))
+                parts.append(box(x, y, share * step, part, class_))
         parts.append(box(LEFT + index * step, top, step, height, "hit", tip))
     return svg(base + 124, title, *parts, *_below(names, step, base))
 
