@@ -21,7 +21,7 @@ from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
 from sim.mapping import Tiling, tile_count
 from sim.passes import Passes, Planes
-from sim.plan import Fusion, Plan, Totals, totals
+from sim.plan import Fusion, Load, Plan, Totals, steps, totals
 from sim.planner import input_bytes
 from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
@@ -250,13 +250,24 @@ class Book:
                 for name, share in _shares(chip, kernel, operand, names[operand], count):
                     place[name] = place.get(name, 0) + share
 
+        rest = self._rest_of_granules(plan)
         for operand, count in total.load.items():
-            add("dram", "read", operand, count)
+            add("dram", "read", operand, count + rest.get(operand, 0))
         for operand, count in total.store.items():
             add("dram", "write", operand, count)
         for (operand, way), count in total.moves.items():
             add(chip.buffer_of(operand if operand in OPERANDS else "output"), way, operand, count)
         return traffic
+
+    def _rest_of_granules(self, plan: Plan) -> dict[str, int]:
+        """Return the bytes that loads bring beside those they are for, whole granules of their buffers."""
+        rest: dict[str, int] = {}
+        if isinstance(self.chip.memory, Simple) and any(buffer.granule for buffer in self.chip.buffers.values()):
+            for step, times in steps(plan.body):
+                if isinstance(step, Load):
+                    more = self.chip.brought(step.operand, step.bytes) - step.bytes
+                    rest[step.operand] = rest.get(step.operand, 0) + more * times
+        return rest
 
     def _actions(self, plan: Plan, total: Totals) -> Counts:
         """Return what a plan does besides memory accesses: products, registers, lane operations, link bits."""
