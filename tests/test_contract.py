@@ -159,7 +159,7 @@ def most(case, task):
 
 
 def test_off_chip_traffic_lies_between_what_is_touched_and_no_reuse_at_all(case):
-    """Where loads bring whole granules, as much of a layer as one with each byte; of a network it holds all the same."""
+    """Where loads bring whole granules, a layer may read one for each byte; for a network it holds all the same."""
     spared = []
     for task, layer in case.layers:
         read, written = case.off_chip(layer)
