@@ -25,6 +25,7 @@ from sim.plan import Fusion, Load, Plan, Totals, steps, totals
 from sim.planner import input_bytes
 from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
+from sim.tiers import Schedule
 from sim.timeline import CAUSES, Timeline
 from sim.version import __version__
 
@@ -41,6 +42,9 @@ class Book:
         self.costs: dict[tuple[str, str], Cost] = {}
         self.not_modelled: list[dict[str, Any]] = []
         self.leakage: dict[str, float] = {}
+        self.tiers: Schedule | None = None
+        """What is fetched from slower memories, once it is known; bytes by layer and tier."""
+        self.fetched: dict[int, dict[str, int]] = {}
         self._price_chip()
         self.prices = self._prices()
 
@@ -59,6 +63,7 @@ class Book:
         elif isinstance(chip.memory, Dram):
             self.costs |= dram_costs(chip.memory)
         self.costs["link", "bit"] = self.table.link()
+        self._price_tiers()
         leakless = []
         for name, buffer in chip.buffers.items() if chip.bounded else ():
             sram = self.table.sram(buffer.capacity, buffer.port_width * 8)
@@ -74,6 +79,13 @@ class Book:
 
     def _at_point(self, unit: str, cost: Cost) -> Cost:
         return at_point(self.chip.units[unit], cost)
+
+    def _price_tiers(self) -> None:
+        free = [name for name, tier in self.chip.tiers.items() if tier.energy is None]
+        for name, tier in self.chip.tiers.items() if self.chip.bounded else ():
+            self.costs[name, "read"] = Cost(tier.energy or 0.0, tier.source or "the chip's file")
+        if free and self.chip.bounded:
+            self.not_modelled.append({"what": "energy of a tier (its energy is left out)", "where": free})
 
     def _prices(self) -> Prices:
         def per_byte(component: str, action: str, width: int) -> float:
@@ -96,6 +108,7 @@ class Book:
     ) -> Result:
         """Return the whole account of a run."""
         chip, tasks = self.chip, lowered.tasks
+        self.fetched = self.tiers.by_layer() if self.tiers else {}
         per_stage = [totals(stage.plan) for stage in stages]
         by_layer: list[list[tuple[Plan, Totals]]] = [[] for _ in tasks]
         for stage, total in zip(stages, per_stage, strict=True):
@@ -125,6 +138,7 @@ class Book:
             dram=self._dram(traffic, seconds, timeline), layers=tuple(layers),
             not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.not_modelled)),
             provenance={"version": __version__, **provenance},
+            tiers=self.tiers.figures if self.tiers else {},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
         )  # fmt: skip
 
@@ -163,6 +177,7 @@ class Book:
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
         kinds = {name: unit.told(self.chip.clock) for name, unit in self.chip.units.items()}
         kinds["link"] = {"kind": "link"}
+        kinds |= dict.fromkeys(self.chip.tiers, {"kind": "tier"})
         return {
             name: {**kinds.get(name, {"kind": "channel"}), "cycles": ledger.by_cause()}
             for name, ledger in timeline.ledgers.items()
@@ -206,6 +221,8 @@ class Book:
         if task.writes in lowered.kept:
             _merge_traffic(traffic, self._moved_to_keep(task))
         traffic = _renamed(traffic, task.result)
+        for tier, size in self.fetched.get(index, {}).items():
+            _merge_traffic(traffic, {tier: {"read": {"weight": size}}, "dram": {"write": {"weight": size}}})
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
@@ -308,7 +325,7 @@ class Book:
             return
         for direction, operands in directions.items():
             moved = sum(operands.values())
-            per = 1 / 8 if memory == "dram" else self.chip.buffers[memory].port_width
+            per = 1 / 8 if memory == "dram" or memory in self.chip.tiers else self.chip.buffers[memory].port_width
             if moved:
                 counts[memory, direction] = counts.get((memory, direction), 0) + moved / per
 

@@ -7,6 +7,7 @@ from html import escape
 
 CAUSE_COLOURS = {
     "compute": "#0072B2", "fill": "#9BC9E8", "drain": "#56B4E9", "wait_input": "#E69F00", "wait_weight": "#D55E00",
+    "wait_tier": "#7A0177",
     "wait_port": "#8C564B", "wait_output_space": "#CC79A7", "wait_dependency": "#009E73", "idle": "#DDDDDD",
     "repeats": "#004466",
 }  # fmt: skip

@@ -25,12 +25,13 @@ from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
 from sim.hardware.dram import DramUnit
 from sim.hardware.loops import book_skipped, period_of
-from sim.hardware.movers import ChannelUnit, LinkUnit, VectorUnit
+from sim.hardware.movers import ChannelUnit, LinkUnit, TierUnit, VectorUnit
 from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
 from sim.hardware.unit import Iteration, Job, Unit, Wait
 from sim.layout import Geometry, Placement
 from sim.plan import START, Loop, Node, Position, Step, steps
+from sim.tiers import Fetching, Schedule
 from sim.timeline import Timeline
 
 AHEAD = 3
@@ -41,11 +42,14 @@ can start early; one less where an iteration has several work steps."""
 class Engine:
     """One run of stages on a chip. `run` returns the Timeline; use a new Engine for each run.
 
-    With `record` the ledgers of the units keep their cycles in order of time too, for pictures.
+    With `record` the ledgers of the units keep their cycles in order of time too, for pictures. `tiers` says what is
+    fetched from slower memories.
     """
 
-    def __init__(self, arch: Arch, fast_forward: bool = True, record: bool = False) -> None:
-        self.arch, self.fast_forward = arch, fast_forward
+    def __init__(
+        self, arch: Arch, fast_forward: bool = True, record: bool = False, tiers: Schedule | None = None
+    ) -> None:
+        self.arch, self.fast_forward, self.tiers = arch, fast_forward, tiers
         self.env = simpy.Environment()
         self.ports = Ports(arch)
         self.units = self.build()
@@ -76,6 +80,8 @@ class Engine:
                 units[name] = VectorUnit(env, name, self, unit, ports, unit.pace(arch.clock))
         if arch.link is not None and arch.array is not None and arch.array.count > 1:
             units["link"] = LinkUnit(env, "link", self, arch.link)
+        for name, tier in arch.tiers.items() if self.tiers else ():
+            units[name] = TierUnit(env, name, self, tier, arch.clock)
         if isinstance(arch.memory, Dram):
             units["dram"] = DramUnit(env, "dram", self, arch, ports)
         elif arch.bounded:
@@ -91,6 +97,8 @@ class Engine:
         if limit is not None:
             self._set_deadlines(stages, limit)
         self._place(stages)
+        if self.tiers is not None:
+            self.front.behind = Fetching(self.front, self.tiers, len(stages) - 1)
         self.env.process(self._dispatch(stages))
         try:
             with _collector_paused():
@@ -120,7 +128,7 @@ class Engine:
             device, layout = memory.open(), memory.layout
             layouts = {"weight": layout.weight, "input": layout.activation, "output": layout.activation}
             geometry = Geometry(device.burst, device.capacity, layouts, layout.tensors, self.arch)
-            self.front.addresses = Placement(geometry, stages)
+            self.front.addresses = Placement(geometry, stages, self.tiers)
             unit = self.units["dram"]
             assert isinstance(unit, DramUnit)  # made for this memory
             unit.expect(stages)
@@ -165,6 +173,7 @@ class Engine:
             return
         iterations: deque[Iteration] = deque()
         work, settled, first = self.front.work, 0, self.sequence
+        skips = self.fast_forward and not (self.front.behind and self.front.behind.varies(self.front.index, loop))
         for done in range(1, loop.count + 1):
             iterations.append(Iteration(self.iteration, self.sequence))
             self.iteration = iterations[-1]
@@ -175,7 +184,7 @@ class Engine:
                 settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1 and ahead == AHEAD)
             if len(iterations) > ahead:
                 yield from self._left(iterations[-ahead - 1])
-                if self.fast_forward and self._skip(loop, iterations, settled, loop.count - done, first):
+                if skips and self._skip(loop, iterations, settled, loop.count - done, first):
                     return
 
     def _left(self, iteration: Iteration) -> Generator[simpy.Event, Any, None]:

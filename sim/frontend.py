@@ -88,8 +88,30 @@ class Queues(Protocol):
 class Addresses(Protocol):
     """Where the tensors lie in memory."""
 
+    def held(self, index: int, group: int, size: int) -> NDArray[np.int64]:
+        """Return the addresses of the bursts that hold `size` bytes, the weights of a group of stage `index`."""
+
     def stream(self, index: int, stage: Stage, step: Load | Store, at: Position) -> NDArray[np.int64]:
         """Return the addresses of the bursts that a step of stage `index` moves with the loops at `at`, in order."""
+
+
+class Behind(Protocol):
+    """What comes from slower memories behind the off-chip one, see `sim.tiers`."""
+
+    def begin(self, index: int, stage: Stage) -> None:
+        """Queue the fetches that go out with a stage."""
+
+    def due(self, index: int, step: Load, at: Position) -> bool:
+        """Tell whether a load waits for a fetch of this run."""
+
+    def before(self, index: int, step: Load, at: Position) -> list[Wait]:
+        """Return what a load waits for; queue what comes before it."""
+
+    def loaded(self, index: int, step: Load, at: Position, job: Job) -> None:
+        """Note that a job loads what may be overwritten when it is done."""
+
+    def varies(self, index: int, loop: Loop) -> bool:
+        """Tell whether the iterations of a loop wait for different fetches."""
 
 
 class FrontEnd:
@@ -106,6 +128,7 @@ class FrontEnd:
             Load: self._load, Compute: self._work, Process: self._work, Store: self._store, Broadcast: self._link,
             Reduce: self._link, Claim: self._claim, Free: self._free,
         }  # fmt: skip
+        self.behind: Behind | None = None
         self.tensors: dict[str, list[Signal]] = {}
         self.pending: deque[tuple[int, Job]] = deque()
         self.work = self.floor = -1
@@ -143,6 +166,8 @@ class FrontEnd:
         self.room: dict[str, tuple[list[Wait], int]] = {}
         self.turn = 0
         self.hoisted = None
+        if self.behind is not None:
+            self.behind.begin(index, stage)
         if self.arch.bounded and (first := _first_weights(stage.plan.body)):
             self._load(first, START)
             self.hoisted = first
@@ -193,7 +218,7 @@ class FrontEnd:
             self.hoisted = None
             return
         waits, freed = [*self.waits.get(step.operand, ()), *self._after(step.after)], -1
-        if waits:
+        if waits or (self.behind is not None and self.behind.due(self.index, step, at)):
             self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
         slot = None
         if step.claimed:
@@ -205,7 +230,11 @@ class FrontEnd:
         waits += self._window("wait_output_space")
         self.floor = max(self.floor, freed, self.work - LOOKAHEAD)
         self.flush(None if step.partial else self.floor)
+        if self.behind is not None:
+            waits += self.behind.before(self.index, step, at)
         job = self._transfer(step, waits, at)
+        if self.behind is not None:
+            self.behind.loaded(self.index, step, at, job)
         if slot is not None:
             job.on_start = lambda: self.buffers.fill(slot)
         self.queues.submit(self.unit_of(step), job)

@@ -31,6 +31,8 @@ class Task:
     """The unit that computes it."""
     epilogue: list[VectorWork] = field(default_factory=list)
     fused: list[str] = field(default_factory=list)
+    node: Node | None = None
+    """The operator of the network that it is, which knows what experts it reads."""
 
     def family(self, arch: Arch) -> str:
         """Return the family of the unit that computes it; empty where the chip has none."""
@@ -152,7 +154,8 @@ def _add(tasks: dict[str, Task], node: Node, made_by: dict[str, tuple[str, ...]]
     result = results.pop() if len(results) == 1 else "output"
     rows = max((kernel.m for kernel in node.kernels if isinstance(kernel, Contraction)), default=None)
     unit = arch.unit_for(node.name, node.op_name, rows)
-    tasks[node.name] = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements, result, unit)
+    task = Task(node.name, node.op_name, node.kernels, reads, inputs, node.name, elements, result, unit, node=node)
+    tasks[node.name] = task
     return node.name
 
 

@@ -13,6 +13,7 @@ from sim.errors import ConfigError, Problem, unknown
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task
 from sim.mapper.candidates import packs
+from sim.tiers.uses import holds
 
 Note = dict[str, Any]
 """`what` has no effect and why, and `where` it was set: keys, or layers that it does not reach."""
@@ -25,7 +26,8 @@ def notes(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> list[No
     """
     return [*_patterns(chip, lowered, overrides), *_knobs(chip), *_arrays(chip), *_passes(chip), *_unlimited(chip),
             *_attention(chip, lowered), *_groups(chip, lowered),
-            *_unmapped(chip), *_on_banks(chip), *_bursts(chip), *_rules(chip, lowered)]  # fmt: skip
+            *_unmapped(chip), *_on_banks(chip), *_bursts(chip), *_rules(chip, lowered),
+            *_tiers(chip, lowered)]  # fmt: skip
 
 
 def _patterns(chip: Arch, lowered: Lowered, overrides: Mapping[str, Any]) -> Iterator[Note]:
@@ -166,6 +168,20 @@ def _bursts(chip: Arch) -> Iterator[Note]:
     given = [f"{name}.granule" for name, buffer in chip.buffers.items() if buffer.granule is not None]
     if isinstance(chip.memory, Dram) and given:
         yield _note("DRAM brings the bursts that a load touches, and no whole granules", given)
+
+
+def _tiers(chip: Arch, lowered: Lowered) -> Iterator[Note]:
+    """Yield a note on the tiers that hold nothing, as others come first or no layer has such weights."""
+    left = list(lowered.tasks)
+    idle = []
+    for name, tier in chip.tiers.items():
+        found = [task for task in left if holds(tier, task)]
+        left = [task for task in left if not holds(tier, task)]
+        idle += [] if found else [f"tiers.{name}"]
+    if chip.tiers and not chip.bounded:
+        yield _note("memory is ideal, and holds all weights", [f"tiers.{name}" for name in chip.tiers])
+    elif idle:
+        yield _note("a tier holds no weights of this network", idle)
 
 
 def _is_alone(chip: Arch, task: Task) -> bool:

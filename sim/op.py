@@ -83,6 +83,13 @@ class Op(Strict):
         """Return the work, in order."""
         raise NotImplementedError
 
+    def slices_read(self, back: int = 0) -> tuple[tuple[int, ...], ...]:
+        """Return which slice of the weights each group of each kernel reads; empty where all are read as one.
+
+        `back` steps before the run (0) it is all in one tuple, in the order in which they are read.
+        """
+        return ()
+
     def macs(self, inputs: Sequence[Shape]) -> int:
         """Return the multiply-accumulates of the contractions."""
         return sum(kernel.macs for kernel in self.kernels(inputs) if isinstance(kernel, Contraction))

@@ -138,6 +138,20 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """Bring weights from a slower tier to memory. No plan has it: what was cached decides."""
+
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Write into memory what a tier brought."""
+
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Claim:
     """Take a slot on chip for a tile that is about to be computed."""
 
@@ -221,7 +235,7 @@ class Loop:
         return around | {self.dim: around[self.dim] + self.start + index * self.size}
 
 
-Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free
+Step = Load | Claim | Compute | Broadcast | Reduce | Process | Store | Free | Fetch | Fill
 Node = Step | Loop
 
 

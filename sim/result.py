@@ -96,6 +96,8 @@ class Result:
     """Pattern, blocks, and bottleneck of each part of a streaming fabric."""
     pim: dict[str, Any] = field(default_factory=dict)
     """Of banks that multiply: what their programs are for, time between them, the baseline, figures by token."""
+    tiers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of slower memories: how often layers found their weights in memory, and the bytes that were fetched."""
     schema: str = SCHEMA
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
     """Who did what when, where the run recorded it; not part of the JSON."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim import accounting, energy, workload
+from sim import accounting, energy, tiers, workload
 from sim import arch as arch_module
 from sim.arch import Arch, Simple, Systolic
 from sim.engine import Engine
@@ -87,10 +87,11 @@ def simulate(
         chip.unit_name(Systolic)
     book = accounting.Book(chip, graph)
     stages = Stages(estimate(chip), lowered, book, trials).all(progress)
-    if trials and not record and fast_forward:
+    book.tiers = held = tiers.schedule(chip, lowered.tasks, stages)
+    if trials and not record and fast_forward and not held:
         timeline = trials.network(chip, stages)
     else:
-        timeline = Engine(chip, fast_forward, record).run(stages)
+        timeline = Engine(chip, fast_forward, record, held).run(stages)
     result = book.result(lowered, stages, timeline, missing, dict(provenance))
     return replace(result, notes=tuple(remarks), timeline=timeline if record else None)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CAUSES = (
-    "compute", "fill", "drain", "wait_input", "wait_weight", "wait_output_space", "wait_port", "wait_dependency", "idle"
+    "compute", "fill", "drain", "wait_input", "wait_weight", "wait_tier", "wait_output_space", "wait_port",
+    "wait_dependency", "idle",
 )  # fmt: skip
 """The causes, in the order in which tables show them. On the off-chip channel `compute` is transfer."""
 

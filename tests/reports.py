@@ -79,6 +79,7 @@ MAKERS: dict[str, Callable[[], None]] = {
     "pictures": lambda: draw(FOLDER),
     "pim": whole("pim", "tests/perf/pim.py"),
     "streaming": parts("streaming", "tests/perf/streaming.py"),
+    "tiers": itself("-m", "tests.perf.tiers"),
     "validation": itself("-m", "tests.validation"),
 }
 MEASURED = {

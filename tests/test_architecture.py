@@ -17,7 +17,7 @@ LAYERS = [
     "arch dram pim kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",
-    "timeline hardware frontend engine programs layout bounds",
+    "timeline hardware frontend tiers engine programs layout bounds",
     "energy result nest area",
     "mapper accounting notes family fabric pricing stages inmemory",
     "families offload simulate generation",

@@ -1,8 +1,8 @@
 """What a chip is, read from strict YAML.
 
 Reading order: `quantities` (types of fields), `unit` and `units/` (one file a kind), `buffer`, `memory` and
-`memories/` (one file a kind), `choices` (what is fixed of a mapping), `chip` (the whole), `loading` (from
-a name to a chip), `overrides` (`--set`).
+`memories/` (one file a kind), `tier` (slower memories), `choices` (what is fixed of a mapping), `chip` (the
+whole), `loading` (from a name to a chip), `overrides` (`--set`).
 """
 
 from sim.arch.buffer import Buffer
@@ -16,6 +16,7 @@ from sim.arch.memories.simple import Simple
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.overrides import keys, override, resolve
 from sim.arch.quantities import OPERANDS, Operand
+from sim.arch.tier import Prefetch, Tier
 from sim.arch.unit import UNITS, Unit
 from sim.arch.units.companion import Companion
 from sim.arch.units.fabric import Fabric
@@ -25,7 +26,7 @@ from sim.arch.units.vector import Vector
 
 __all__ = [
     "MEMORIES", "OPERANDS", "UNITS", "Arch", "Banks", "Buffer", "Channel", "Companion", "Dram", "Fabric", "Ideal",
-    "Link", "MappingChoice", "MappingChoices", "Memory", "Operand", "PassChoice", "Pim", "Precision", "Simple",
-    "Systolic", "Tile", "Unit", "Vector",
+    "Link", "MappingChoice", "MappingChoices", "Memory", "Operand", "PassChoice", "Pim", "Precision", "Prefetch",
+    "Simple", "Systolic", "Tier", "Tile", "Unit", "Vector",
     "build", "channel", "keys", "load", "override", "read_arch", "resolve",
 ]  # fmt: skip

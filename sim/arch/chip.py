@@ -13,6 +13,7 @@ from sim.arch.choices import MappingChoices
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import OPERANDS, Format, Hertz, Rate
 from sim.arch.rates import NoRate, rate_of
+from sim.arch.tier import Tier
 from sim.arch.unit import UNITS, Unit
 from sim.arch.units.companion import Companion
 from sim.arch.units.fabric import Fabric
@@ -92,6 +93,7 @@ class Arch(Strict):
     units: Annotated[dict[str, AnyUnit], Field(min_length=1, description="what computes, by name; one of a kind")]
     buffers: dict[str, Buffer] = Field({}, description="on-chip memories, by name; each operand is held by one")
     memory: AnyMemory = Field(description="off-chip memory; `ideal` lifts every limit, those of buffers too")
+    tiers: dict[str, Tier] = Field({}, description="slower memories behind it, by name; they hold weights")
     link: Link | None = Field(None, description="wires between arrays, where there are several")
     assign: list[Assignment] = Field(
         [], description="which unit computes what: the first rule that holds; without one arrays and lanes come first"
@@ -116,6 +118,17 @@ class Arch(Strict):
         for name in self.units:
             if name in RESERVED:
                 raise Clash(f"'{name}' is taken; units and buffers need names of their own", ("units", name))
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_lie_behind_memory(self) -> Arch:
+        for name in self.tiers:
+            if name in {*self.units, *self.buffers, *RESERVED}:
+                raise Clash(f"'{name}' is taken; a tier needs a name of its own", ("tiers", name))
+        if self.tiers and self.families != {"array"}:
+            others = ", ".join(n for n, u in self.units.items() if u.family != "array")
+            message = f"a tier serves arrays and lanes; {others} would have to load from it too: remove the tiers"
+            raise Clash(message, ("tiers", next(iter(self.tiers))))
         return self
 
     @model_validator(mode="after")
@@ -234,6 +247,7 @@ class Arch(Strict):
         """Return the chip as a table of its parts with the keys that were set of each."""
         parts = {**self.units, **self.buffers, "memory": self.memory, **({"link": self.link} if self.link else {})}
         rows = [(name, getattr(part, "kind", "buffer"), _keys(part)) for name, part in parts.items()]
+        rows += [(name, "tier", _keys(tier)) for name, tier in self.tiers.items()]
         about = [(show_si(self.clock, "Hz"), "clock"), (self.technology, "technology")]
         return display.card(self.name, about, display.table(("part", "kind", "set"), rows))
 

@@ -30,7 +30,7 @@ from sim.hardware.ports import Ports
 from sim.hardware.sustained import rates
 from sim.hardware.transfers import COLD, Kind, Transit, counts_of, mean_of
 from sim.hardware.unit import Job, Watcher
-from sim.plan import Load, Step, Store, steps
+from sim.plan import Fill, Load, Step, Store, steps
 
 FEW = 800_000
 """Bursts up to which a run is simulated burst by burst: a few CPU seconds. Sampled, ResNet-50 (1.07 million) takes half
@@ -136,7 +136,7 @@ class DramUnit(ChannelUnit):
         Returns what is under way, and how many times what was sent the whole transfer is.
         """
         assert job.stream is not None  # with DRAM every transfer has its addresses
-        stream, write = job.stream(job.at), isinstance(job.step, Store)
+        stream, write = job.stream(job.at), isinstance(job.step, Store | Fill)
         clocks = [ceil(max(job.start, self.tail) / self.clock)]
         transit, sent = Transit(job, kind, [], clocks[0], COLD if self.cold else self.turn // self.every), 0
         self.cold = False

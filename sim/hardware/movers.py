@@ -12,7 +12,7 @@ import simpy
 from sim import arch
 from sim.hardware.ports import ARRAY, CHANNEL, LANES, Demand, Ports
 from sim.hardware.unit import Job, Unit, Watcher
-from sim.plan import Broadcast, Load, Process, Reduce, Step, Store, moves_of
+from sim.plan import Broadcast, Fetch, Fill, Load, Process, Reduce, Step, Store, moves_of
 
 
 class Mover(Unit):
@@ -89,9 +89,15 @@ class Mover(Unit):
 
     @staticmethod
     def _note_dependency(job: Job) -> None:
-        """Remember that the job waited for a layer before it, so that who waits for the job books that."""
-        if any(cause == "wait_dependency" and signal.time == job.start for signal, cause in job.waits):
-            job.done.dependency_until = job.start
+        """Remember that the job waited for a layer before it, or for a tier, so that who waits for it books that."""
+        done = job.done
+        for signal, cause in job.waits:
+            if cause == "wait_dependency" and signal.time == job.start:
+                done.dependency_until = job.start
+            elif cause == "wait_tier":
+                moved = min(signal.shift, job.shift) - job.shift
+                done.tier_until = max(done.tier_until, signal.time + moved)
+                done.dependency_until = max(done.dependency_until, signal.dependency_until + moved)
 
 
 class ChannelUnit(Mover):
@@ -114,12 +120,13 @@ class ChannelUnit(Mover):
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles on the channel, computed once for each size, and the latency."""
-        assert isinstance(step, Load | Store)  # the engine sends nothing else
+        assert isinstance(step, Load | Store | Fill)  # the engine sends nothing else
         operand, latency = (step.operand, self.channel.latency) if isinstance(step, Load) else ("", 0)
         key = (operand, step.bytes)
         if key not in self.busy:
             self.busy[key] = self.channel.cycles(self.chip.brought(operand, step.bytes))
         return self.busy[key], latency
+
 
 class VectorUnit(Mover):
     """Lanes: a job is busy for its lane cycles, its result is out after the pipeline's latency.
@@ -141,6 +148,7 @@ class VectorUnit(Mover):
         assert isinstance(step, Process)  # the engine sends nothing else
         return step.cycles if self.pace == 1 else ceil(step.cycles * self.pace), self.latency
 
+
 class LinkUnit(Mover):
     """The wires between arrays: bytes at a rate, after a latency."""
 
@@ -154,3 +162,21 @@ class LinkUnit(Mover):
         """Return the cycles that the bytes take, and the latency."""
         assert isinstance(step, Broadcast | Reduce)  # the engine sends nothing else
         return -(-step.bytes // self.link.bandwidth), self.link.latency
+
+
+class TierUnit(Mover):
+    """The channel of a slower memory: whole blocks at its rate, in the order in which they were asked for.
+
+    What it brings is there a latency later; requests overlap, so that the latency is not waited for one by one.
+    """
+
+    kind = "tier"
+
+    def __init__(self, env: simpy.Environment, name: str, engine: Watcher, tier: arch.Tier, clock: int) -> None:
+        super().__init__(env, name, engine)
+        self.line = tier.channel(clock)
+
+    def cost(self, step: Step) -> tuple[int, int]:
+        """Return the cycles that the blocks take, and the latency."""
+        assert isinstance(step, Fetch)  # the front end sends nothing else
+        return self.line.cycles(step.bytes), self.line.latency

@@ -20,13 +20,13 @@ Wait = tuple["Signal", str]
 class Signal:
     """Something that happens once. `shift` moves its time where the engine has skipped loop iterations."""
 
-    __slots__ = ("_then", "dependency_until", "fired", "held_up", "shift", "time")
+    __slots__ = ("_then", "dependency_until", "fired", "held_up", "shift", "tier_until", "time")
 
     def __init__(self, shift: int = 0) -> None:
         self.fired = False
         self.time = 0
         self.shift = shift
-        self.dependency_until = self.held_up = 0
+        self.dependency_until = self.tier_until = self.held_up = 0
         self._then: list[Callable[[], object]] = []
 
     def fire(self, now: int) -> None:
@@ -203,11 +203,14 @@ class Unit:
             job.booked.append((cause, amount))
 
     def book_wait(self, job: Job, wait: Wait, limit: int) -> None:
-        """Book the time up to `limit` to one wait, told apart where it was itself held up by a dependency or a port."""
+        """Book the time up to `limit` to one wait, told apart where it was held up by a layer, a tier or a port."""
         signal, cause = wait
         if signal.dependency_until:
             until = min(signal.dependency_until + min(signal.shift, job.shift), limit - signal.held_up)
             self.book(job, until, "wait_dependency")
+        if signal.tier_until:
+            until = min(signal.tier_until + min(signal.shift, job.shift), limit - signal.held_up)
+            self.book(job, until, "wait_tier")
         self.book(job, limit - signal.held_up, cause)
         self.book(job, limit, "wait_port")
 

@@ -19,6 +19,7 @@ from sim.layout.boxes import View, regions
 from sim.layout.streams import Index, bursts, segments
 from sim.passes import Passes
 from sim.plan import Fusion, Load, Loop, Node, Plan, Store
+from sim.tiers import Schedule
 
 PAGE = 4096
 """Bytes to which the beginning of a tensor is aligned, as an allocator of pages does."""
@@ -49,10 +50,10 @@ class Placement:
     Raises CapacityError where they do not fit into memory together.
     """
 
-    def __init__(self, geometry: Geometry, stages: Sequence[Stage]) -> None:
+    def __init__(self, geometry: Geometry, stages: Sequence[Stage], tiers: Schedule | None = None) -> None:
         self.geometry = geometry
         self.bases: dict[tuple[str, ...], int] = {}
-        end = 0
+        end = self._place_caches(stages, tiers) if tiers else 0
         for index, stage in enumerate(stages):
             for name, size in _tensors(geometry, index, stage):
                 if name not in self.bases:
@@ -61,6 +62,24 @@ class Placement:
         if end > geometry.capacity:
             way_out = "use a larger device or more channels, a smaller batch, or smaller number formats"
             raise CapacityError("the network's memory image", "the off-chip memory", end, geometry.capacity, way_out)
+
+    def _place_caches(self, stages: Sequence[Stage], tiers: Schedule) -> int:
+        """Place what lies in tiers in their caches, one behind the other and from the start again; return their end."""
+        end = 0
+        for tier, room in tiers.caches.items():
+            at = 0
+            for index in (index for index, name in tiers.tier_of.items() if name == tier):
+                name, size = _weights(_tensors(self.geometry, index, stages[index]))
+                at = 0 if at + size > room else at
+                self.bases[name] = end + at
+                at += size
+            end += -(-room // PAGE) * PAGE
+        return end
+
+    def held(self, index: int, group: int, size: int) -> Index:
+        """Return the addresses of the bursts that hold `size` bytes, the weights of a group of stage `index`."""
+        start = np.array([group * size])
+        return bursts(self.bases["weight", str(index)], start, size, 8.0, self.geometry.burst)
 
     def stream(self, index: int, stage: Stage, step: Load | Store, at: Mapping[str, int]) -> Index:
         """Return the addresses of the bursts that a step of stage `index` moves with the loops at `at`, in order."""
@@ -107,6 +126,11 @@ class Placement:
             for start, stop in _rounds(size, *_share(size * passes, count, chunk))
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _weights(tensors: Sequence[tuple[tuple[str, ...], int]]) -> tuple[tuple[str, ...], int]:
+    """Return name and bytes of the weights among the tensors of a stage."""
+    return next((name, size) for name, size in tensors if name[0] == "weight")
 
 
 def _role(step: Load | Store) -> str:

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from sim.kernel import Contraction, Kernel, VectorWork
 from sim.op import Array, Op, Shape
-from sim.ops._routing import Choices, Routing, choices
+from sim.ops._routing import Choices, Drawn, Routing, choices
 from sim.ops._vector import work
 from sim.ops.view import View
 
@@ -113,6 +113,8 @@ class ExpertLinear(ExpertPart):
 
     features: int
     order: Literal["expert", "token"] = "expert"
+    drawn: Drawn | None = None
+    """What the gate chose in this run and in those before it."""
 
     def infer(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """Return (rows, features)."""
@@ -134,6 +136,28 @@ class ExpertLinear(ExpertPart):
             if self.rows[expert]:
                 found.setdefault(self.rows[expert], []).append(expert)
         return found
+
+    def slices_read(self, back: int = 0) -> tuple[tuple[int, ...], ...]:
+        """Return the expert of each group of each kernel; of a run `back` steps ago, all in one."""
+        if not back and self.order == "expert":
+            return tuple(tuple(experts) for experts in self.members().values())
+        if self.drawn is None:
+            return (tuple(int(e) for e in np.repeat(np.arange(len(self.rows)), self.rows)),)
+        asked = [expert for expert in self.drawn.choices(back).ravel().tolist() if expert < len(self.rows)]
+        if self.order == "expert":
+            counts = np.bincount(asked, minlength=len(self.rows))
+            return (tuple(int(e) for e in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]),)
+        return (self._by_token(asked) if not back else tuple(asked),)
+
+    def _by_token(self, asked: Sequence[int]) -> tuple[int, ...]:
+        """Return the expert of each row, token by token, what exceeds `used` dropped, rows that pad behind them."""
+        left, found = list(self.used), []
+        for expert in asked:
+            left[expert] -= 1
+            if left[expert] >= 0:
+                found.append(expert)
+        padding = [e for e in range(len(self.rows)) for _ in range(self.rows[e] - self.used[e])]
+        return (*found, *padding)
 
     def kernels(self, inputs: Sequence[Shape]) -> tuple[Kernel, ...]:
         """Return a contraction for all experts with equally many rows; token by token one with a group a row."""

@@ -32,16 +32,35 @@ class Histogram(Strict):
 
 @dataclass(frozen=True)
 class Routing:
-    """How tokens choose experts. `kind` is balanced, skewed (by `skew` and `seed`), histogram or trace."""
+    """How tokens choose experts. `kind` is balanced, skewed (by `skew` and `seed`), histogram or trace.
+
+    `layer` is the number of the layer: each draws for itself. A trace holds `steps` steps, the last is the run's.
+    """
 
     kind: str
     skew: float = 1.0
     seed: int = 0
     histogram: str | tuple[int, ...] = ()
     trace: str = ""
+    layer: int = 0
+    steps: int = 1
 
 
-@lru_cache(maxsize=64)
+@dataclass(frozen=True)
+class Drawn:
+    """What a gate chooses, step by step: `tokens` tokens a step, `top_k` of `experts` each."""
+
+    routing: Routing
+    tokens: int
+    top_k: int
+    experts: int
+
+    def choices(self, back: int) -> Choices:
+        """Return the experts of each token `back` steps before the run, which is step 0."""
+        return past(self.routing, self.tokens, self.top_k, self.experts, back)
+
+
+@lru_cache(maxsize=512)
 def load(routing: Routing, tokens: int, top_k: int, experts: int) -> tuple[int, ...]:
     """Return how many tokens each expert gets; ValueError where that cannot be."""
     if top_k > experts:
@@ -54,7 +73,7 @@ def load(routing: Routing, tokens: int, top_k: int, experts: int) -> tuple[int, 
     return tuple(share + (index < more) for index in range(experts))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def choices(routing: Routing, tokens: int, top_k: int, experts: int) -> Choices:
     """Return the experts of each token.
 
@@ -63,13 +82,45 @@ def choices(routing: Routing, tokens: int, top_k: int, experts: int) -> Choices:
     as no expert has more than there are.
     """
     if routing.kind == "trace":
-        return _trace(routing.trace, tokens, top_k, experts)
+        return _trace(routing, tokens, top_k, experts)[-1]
     if routing.kind == "skewed":
-        noise = np.random.default_rng(routing.seed).gumbel(size=(tokens, experts))
-        keys = noise - routing.skew * np.log(np.arange(1, experts + 1))
-        return np.argsort(-keys, axis=1, kind="stable")[:, :top_k]
+        return _drawn(routing, -routing.skew * np.log(np.arange(1, experts + 1)), tokens, top_k, 0)
     counts = load(routing, tokens, top_k, experts)
     return np.repeat(np.arange(experts), counts).reshape(top_k, tokens).T
+
+
+def past(routing: Routing, tokens: int, top_k: int, experts: int, back: int) -> Choices:
+    """Return the experts of each token `back` steps before the run, which is step 0.
+
+    A trace has recorded them. `skewed` draws anew by its skew; a histogram draws experts by their counts, and
+    `balanced` all with equal chance. ValueError where a trace does not reach back so far.
+    """
+    if not back:
+        return choices(routing, tokens, top_k, experts)
+    if routing.kind == "trace":
+        steps = _trace(routing, tokens, top_k, experts)
+        if back >= len(steps):
+            raise ValueError(
+                f"trace '{routing.trace}' has {len(steps) - 1} steps before the run, not {back}; trace_steps says how "
+                "many steps it holds"
+            )
+        return steps[-1 - back]
+    ranks = np.arange(1, experts + 1)
+    if routing.kind == "skewed":
+        favour = -routing.skew * np.log(ranks)
+    elif routing.kind == "histogram":
+        favour = np.log(np.maximum(load(routing, tokens, top_k, experts), 1e-9))
+    else:
+        favour = np.zeros(experts)
+    return _drawn(routing, favour, tokens, top_k, back)
+
+
+def _drawn(routing: Routing, favour: NDArray[np.float64], tokens: int, top_k: int, back: int) -> Choices:
+    """Return draws without putting back, expert i with weight exp(favour[i]); layers and steps draw independently."""
+    spawn = (routing.layer, back) if routing.layer or back else ()
+    generator = np.random.default_rng(np.random.SeedSequence(routing.seed, spawn_key=spawn))
+    keys = generator.gumbel(size=(tokens, favour.size)) + favour
+    return np.argsort(-keys, axis=1, kind="stable")[:, :top_k]
 
 
 def _checked(given: str | Sequence[int], tokens: int, top_k: int, experts: int) -> tuple[int, ...]:
@@ -98,16 +149,21 @@ def _named(name: str) -> tuple[tuple[int, ...], str]:
     return tuple(histogram.counts), f"the histogram '{name}' ({histogram.tokens} tokens, top_k {histogram.top_k})"
 
 
-def _trace(name: str, tokens: int, top_k: int, experts: int) -> Choices:
-    """Return a trace from a text file: a line for each token, its experts separated by commas."""
+def _trace(routing: Routing, tokens: int, top_k: int, experts: int) -> list[Choices]:
+    """Return the steps of a trace from a text file: a line for each token, its experts separated by commas.
+
+    `{layer}` in the file's name stands for the number of the layer.
+    """
+    name = routing.trace.replace("{layer}", str(routing.layer))
     try:
         lines = [line for line in Path(name).read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"trace '{name}' cannot be read: {getattr(error, 'strerror', 'it is no text')}") from None
-    if len(lines) != tokens:
-        raise ValueError(f"trace '{name}' has {len(lines)} tokens, not {tokens}")
+    if len(lines) != tokens * routing.steps:
+        several = f" x trace_steps {routing.steps} = {tokens * routing.steps}" if routing.steps > 1 else ""
+        raise ValueError(f"trace '{name}' has {len(lines)} tokens, not {tokens}{several}")
     rows = [_row(name, number, line, top_k, experts) for number, line in enumerate(lines, start=1)]
-    return np.array(rows, dtype=np.int64)
+    return list(np.array(rows, dtype=np.int64).reshape(routing.steps, tokens, top_k))
 
 
 def _row(name: str, number: int, line: str, top_k: int, experts: int) -> list[int]:

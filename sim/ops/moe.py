@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator
 
 from sim.op import Array, Compound, Op, Part, Shape, op
 from sim.ops._experts import Combine, Dispatch, ExpertLinear, Route
-from sim.ops._routing import Routing, load
+from sim.ops._routing import Drawn, Routing, load
 from sim.ops._spatial import Count
 from sim.ops.activation import Gelu, Relu, Sigmoid, Silu
 from sim.ops.arithmetic import Add, Mul
@@ -70,6 +70,10 @@ class MixtureOfExperts(Compound):
         (), description="tokens of each expert, or the name of a measured histogram"
     )
     trace: str = Field("", description="file with a line for each token: its experts, separated by commas")
+    trace_steps: Count = Field(
+        1, description="steps that the trace holds; the last is this run, caches of slower tiers have seen those before"
+    )
+    layer: int = Field(0, ge=0, description="number of the layer: each draws for itself; {layer} in a trace's name")
 
     @property
     def slots(self) -> int:
@@ -90,7 +94,9 @@ class MixtureOfExperts(Compound):
 
     @property
     def _routing(self) -> Routing:
-        return Routing(self.routing, self.skew, self.seed, self.histogram, self.trace)
+        return Routing(
+            self.routing, self.skew, self.seed, self.histogram, self.trace, self.layer, self.trace_steps
+        )  # fmt: skip
 
     def used(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
         """Return how many tokens each computing expert works on, dropped ones left out."""
@@ -117,8 +123,9 @@ class MixtureOfExperts(Compound):
             Part("route", "route", route, ("score",)),
         ]
         parts.append(Part("dispatch", "dispatch", Dispatch(**sizes), (0, "route")))
-        wide = ExpertLinear(**sizes, features=self.ffn, order=self.order)
-        narrow = ExpertLinear(**sizes, features=inputs[0][2], order=self.order)
+        drawn = Drawn(self._routing, prod(inputs[0][:2]), self.top_k, self.slots)
+        wide = ExpertLinear(**sizes, features=self.ffn, order=self.order, drawn=drawn)
+        narrow = ExpertLinear(**sizes, features=inputs[0][2], order=self.order, drawn=drawn)
         parts += self._feed_forward("expert", "dispatch", "experts", wide, narrow)
         parts.append(Part("combine", "combine", self._combine(inputs, sizes), ("expert_down", "route", 0)))
         if self.shared_ffn:

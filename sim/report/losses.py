@@ -15,6 +15,7 @@ REASONS = {
     "drain": "draining the array",
     "wait_input": "waiting for inputs from memory",
     "wait_weight": "waiting for weights from memory",
+    "wait_tier": "waiting for a slower memory tier",
     "wait_output_space": "waiting for room for outputs",
     "wait_port": "waiting for ports of on-chip buffers",
     "wait_dependency": "waiting for an earlier step's result",

@@ -132,10 +132,20 @@ def _memory(result: Result) -> list[tuple[str, str]]:
         busy = result.dram.get(OFF_CHIP, {}).get("bandwidth_utilization")
         lines.append(("traffic", text if busy is None else f"{text}; {busy:.0%} of the bandwidth"))
     lines += [(f"{name} time", spent(found["clocks"])) for name, found in result.dram.items() if "clocks" in found]
+    lines += [(f"{name} tier", _tier(figures)) for name, figures in result.tiers.items()]
     for name, buffer in result.buffers.items():
         peak, capacity = buffer["peak_bytes"], buffer["capacity_bytes"]
         lines.append((f"{name} buffer", f"{show_bytes(peak)} of {show_bytes(capacity)} at its fullest"))
     return lines
+
+
+def _tier(figures: Mapping[str, Any]) -> str:
+    """Return how often layers found in memory what lies in a tier, and what was fetched."""
+    what = "experts" if figures["holds"] == "experts" else "blocks of weights"
+    text = f"{figures['hits']:,} of {figures['accesses']:,} {what} were in memory ({figures['hit_rate']:.0%})"
+    if figures["fetched_ahead"]:
+        text += f", {figures['prefetched']:,} of {figures['fetched_ahead']:,} fetched ahead were asked for"
+    return f"{text}; {show_bytes(figures['read_bytes'])} read, {show_bytes(figures['cache_bytes'])} of cache"
 
 
 def _energy(result: Result) -> list[tuple[str, str]]:

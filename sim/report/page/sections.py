@@ -19,6 +19,7 @@ from sim.units import show_bytes, show_si
 
 MEANINGS = {
     "compute": "compute (on the channel: transfer)", "fill": "filling the array", "drain": "draining the array",
+    "wait_tier": "waiting for a slower tier",
     "wait_input": "waiting for inputs", "wait_weight": "waiting for weights", "wait_port": "waiting for buffer ports",
     "wait_output_space": "waiting for room for outputs", "wait_dependency": "waiting for an earlier step",
     "idle": "without work",
