@@ -36,9 +36,9 @@ Written by one command, which runs every point anew:
 
     python -m tests.perf.tiers
 
-Qwen3-30B-A3B (48 layers, 128 experts, 8 a token) in int4 decodes one token behind 512 on `phone_flash`: its experts take
-13.5 GiB and lie in UFS 4.0 flash (4.2 GB/s), a part of LPDDR5 caches them. Routing is drawn by a Zipf skew of 0.5, each
-layer for itself; the cache has seen 256 tokens before. Tokens per second:
+Qwen3-30B-A3B (48 layers, 128 experts, 8 a token) in int4 decodes one token behind 512 on `phone_flash`: its experts
+take 13.5 GiB and lie in UFS 4.0 flash (4.2 GB/s), a part of LPDDR5 caches them. Routing is drawn by a Zipf skew of 0.5,
+each layer for itself; the cache has seen 256 tokens before. Tokens per second:
 
 ![Tokens per second against the cache, by policy](tiers.png)
 """
@@ -48,20 +48,20 @@ READING = """\
 
 - The dashed line is the same chip with all experts in memory: what the array and LPDDR5 allow.
 - {cold}
-- One cache for all layers is worse than a part for each as long as a token's experts of all layers go through it before a
-  layer comes again: LRU then has thrown away what it is asked for. Systems that offload cache by layer, too.
-- Knowing the next layer's experts hides fetches behind compute. Guesses that are wrong in two of ten cases cost bandwidth of
-  the same flash: they help where it has time to spare, and hurt where it is the limit.
+- One cache for all layers is a little worse than a part for each while it is small: a token's experts of all layers go
+  through it before a layer comes again. Systems that offload cache by layer, too.
+- Knowing the next layer's experts hides fetches behind compute. Guesses that are wrong in two of ten cases cost
+  bandwidth of the same flash: they help where it has time to spare, and hurt where it is the limit.
 - Draws are independent from token to token. Real gates repeat themselves more, so that a cache finds more than here.
 
 ## Beside published measurements
 
-No published system has this chip, so that nothing here is validated by them; they show the same shape.
+No published system has this chip, so that nothing here is validated by them.
 
-- Eliseev and Mazur, Fast Inference of Mixture-of-Experts Language Models with Offloading, 2023 (arXiv:2312.17238): Mixtral
-  8x7B with 2 and 3 bits an expert in a host's memory behind PCIe, an LRU cache of experts for each layer and guesses for
-  the next: 2 to 3 tokens per second on consumer GPUs, about 0.6 where whole layers are brought on demand. Ours, of a
-  smaller share of active weights and over flash: {range} tokens per second.
+- Eliseev and Mazur, Fast Inference of Mixture-of-Experts Language Models with Offloading, 2023 (arXiv:2312.17238):
+  Mixtral 8x7B with 2 and 3 bits a weight of experts in a host's memory behind PCIe, an LRU cache of experts for each
+  layer and guesses for the next: 2 to 3 tokens per second on consumer GPUs, about 0.6 where whole layers are brought on
+  demand. Ours, of another model with a quarter of the active weights, over flash: {range} tokens per second.
 - In the same work most guesses for the next layer are right (80 to 90 %); the 0.8 above is from there.
 """
 
@@ -103,7 +103,8 @@ def table(points: dict[str, list[Result]]) -> str:
                 f"{1 / results[index].seconds:.2f} ({found['hit_rate']:.0%}, {found['read_bytes'] / 1e6:,.0f} MB)"
             )
         lines.append(f"| {size} GiB | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n\nIn brackets: experts that were in memory when asked for, and bytes read of flash a token.\n"
+    told = "In brackets: experts that were in memory when asked for, and bytes read of flash a token."
+    return "\n".join([*lines, "", told, ""])
 
 
 def main() -> None:
@@ -115,7 +116,8 @@ def main() -> None:
     rates = [1 / result.seconds for results in points.values() for result in results]
     bytes_read = none.tiers["flash"]["read_bytes"]
     cold = (
-        f"With nothing in memory a token reads {bytes_read / 1e6:,.0f} MB of flash, {bytes_read / 4.2e9:.3f} s at 4.2 GB/s: "
+        f"With nothing in memory a token reads {bytes_read / 1e6:,.0f} MB of flash, {bytes_read / 4.2e9:.3f} s at 4.2 "
+        "GB/s: "
         f"{1 / none.seconds:.2f} tokens per second. All in memory it is {1 / whole.seconds:.1f}."
     )
     reading = READING.format(cold=cold, range=f"{min(rates):.1f} to {max(rates):.1f}")
