@@ -177,7 +177,7 @@ class Book:
     def _units(self, timeline: Timeline) -> dict[str, dict[str, Any]]:
         kinds = {name: unit.told(self.chip.clock) for name, unit in self.chip.units.items()}
         kinds["link"] = {"kind": "link"}
-        kinds |= dict.fromkeys(self.chip.tiers, {"kind": "tier"})
+        kinds |= {name: {"kind": "tier"} for name in self.chip.tiers}
         return {
             name: {**kinds.get(name, {"kind": "channel"}), "cycles": ledger.by_cause()}
             for name, ledger in timeline.ledgers.items()
