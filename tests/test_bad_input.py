@@ -30,7 +30,8 @@ ARRAY_KEYS = (
     "rates, rows, scratchpads, sram_read_latency, swap, weight_buffers"
 )
 ARCH_KEYS = (
-    "assign, buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, tiers, units"
+    "assign, buffers, clock, description, link, mapping, memory, name, precision, prefetch, source, technology, tiers, "
+    "units"
 )
 SIZES = "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, KB"
 TOO_SMALL = "no smaller tile fits; enlarge the buffer or set its buffering to single"
