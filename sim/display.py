@@ -7,15 +7,14 @@ from html import escape
 
 CAUSE_COLOURS = {
     "compute": "#0072B2", "fill": "#9BC9E8", "drain": "#56B4E9", "wait_input": "#E69F00", "wait_weight": "#D55E00",
-    "wait_tier": "#7A0177",
-    "wait_port": "#8C564B", "wait_output_space": "#CC79A7", "wait_dependency": "#009E73", "idle": "#DDDDDD",
-    "repeats": "#004466",
+    "wait_tier": "#7A0177", "wait_port": "#8C564B", "wait_output_space": "#CC79A7", "wait_dependency": "#009E73",
+    "idle": "#DDDDDD", "repeats": "#004466",
 }  # fmt: skip
 """Work is blue, waiting warm or green, nothing grey."""
 
 CAUSE_HATCHES = {
     "compute": "", "fill": "..", "drain": "||", "wait_input": "//", "wait_weight": "\\\\", "wait_port": "xx",
-    "wait_output_space": "--", "wait_dependency": "++", "idle": "", "repeats": "",
+    "wait_tier": "oo", "wait_output_space": "--", "wait_dependency": "++", "idle": "", "repeats": "",
 }  # fmt: skip
 """What tells causes apart where there is no colour; in the words of matplotlib. Those without differ in lightness."""
 

@@ -13,11 +13,11 @@ TILE = 6
 
 STROKES = {
     "//": "M0 6L6 0", "\\\\": "M0 0L6 6", "xx": "M0 0L6 6M0 6L6 0", "--": "M0 3H6", "||": "M3 0V6",
-    "++": "M3 0V6M0 3H6", "..": "M2.2 3h1.6",
+    "++": "M3 0V6M0 3H6", "..": "M2.2 3h1.6", "oo": "M1 3a2 2 0 1 0 4 0a2 2 0 1 0-4 0",
 }  # fmt: skip
 """Each hatch in a square of TILE pixels."""
 
-ANGLES = {"//": (135,), "\\\\": (45,), "xx": (45, 135), "--": (0,), "||": (90,), "++": (0, 90), "..": ()}
+ANGLES = {"//": (135,), "\\\\": (45,), "xx": (45, 135), "--": (0,), "||": (90,), "++": (0, 90), "..": (), "oo": ()}
 """Directions across the lines of each hatch, in degrees clockwise from upwards."""
 
 
