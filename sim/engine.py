@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -28,7 +28,8 @@ from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, TierUnit, VectorUnit
 from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
-from sim.hardware.unit import Iteration, Job, Unit, Wait
+from sim.hardware.repeats import Blocks, book_blocks, left, rename, repeating
+from sim.hardware.unit import Iteration, Job, Signal, Unit, Wait
 from sim.layout import Geometry, Placement
 from sim.plan import START, Loop, Node, Position, Step, steps
 from sim.tiers import Fetching, Schedule
@@ -37,6 +38,11 @@ from sim.timeline import Timeline
 AHEAD = 3
 """Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
 can start early; one less where an iteration has several work steps."""
+
+AHEAD_BLOCKS = 2
+"""Blocks of layers dispatched ahead: more than LOOKAHEAD tiles, as each has several."""
+SETTLED = 3
+"""Complete blocks that must agree, and what all dispatched since left in the buffers."""
 
 
 class Engine:
@@ -64,6 +70,8 @@ class Engine:
         self.iteration: Iteration | None = None
         self.shift = self.sequence = self.end = 0
         self.spans: dict[int, tuple[int, int]] = {}
+        self.late: dict[int, tuple[int, int]] = {}
+        """Layers whose jobs began before blocks were skipped: the shift since then, and by how much they are later."""
         self.dispatched = False
         self.all_done = self.env.event()
         self.front = FrontEnd(arch, self, self.buffers)
@@ -148,14 +156,100 @@ class Engine:
         return [f"{name}: {type(job.step).__name__} {cause or 'busy'}" for name, job, cause in blocked]
 
     def _dispatch(self, stages: Sequence[Stage]) -> Generator[simpy.Event, Any, None]:
-        for index, stage in enumerate(stages):
-            self.front.begin(index, stage)
-            yield from self._nodes(stage.plan.body, START)
-            self.front.finish()
+        index = 0
+        for blocks in repeating(stages) if self._skips_blocks else ():
+            yield from self._some(stages, index, blocks.start)
+            yield from self._blocks(stages, blocks)
+            index = blocks.end
+        yield from self._some(stages, index, len(stages))
         self.front.flush()
         self.dispatched = True
         if not self.outstanding:
             self.all_done.succeed()
+
+    @property
+    def _skips_blocks(self) -> bool:
+        """Whether equal blocks of the network may be skipped: a record shows each, and tiers treat none as another."""
+        recorded = any(unit.ledger.slices is not None for unit in self.units.values())
+        return self.fast_forward and not recorded and self.tiers is None
+
+    def _some(self, stages: Sequence[Stage], start: int, end: int) -> Generator[simpy.Event, Any, None]:
+        """Dispatch the stages [start, end)."""
+        for index in range(start, end):
+            self.front.begin(index, stages[index])
+            yield from self._nodes(stages[index].plan.body, START)
+            self.front.finish()
+
+    def _blocks(self, stages: Sequence[Stage], blocks: Blocks) -> Generator[simpy.Event, Any, None]:
+        """Dispatch equal blocks, two ahead of the last that all units have left, until they repeat; skip the rest."""
+        iterations, marks = deque[Iteration](), deque[Hashable](maxlen=SETTLED + AHEAD_BLOCKS)
+        for done in range(1, blocks.count + 1):
+            self.iteration = Iteration(None, self.sequence)
+            iterations.append(self.iteration)
+            yield from self._some(stages, blocks.start + (done - 1) * blocks.size, blocks.start + done * blocks.size)
+            self.iteration = None
+            marks.append(left(self.front))
+            if done > AHEAD_BLOCKS:
+                yield from self._left(iterations[-AHEAD_BLOCKS - 1])
+            if len(set(marks)) == 1 and self._skip_blocks(stages, blocks, done, iterations):
+                return
+            if len(iterations) > SETTLED + AHEAD_BLOCKS:
+                iterations.popleft()
+
+    def _skip_blocks(self, stages: Sequence[Stage], blocks: Blocks, done: int, iterations: deque[Iteration]) -> bool:
+        """Skip the blocks behind the first `done` if those that are complete repeat; return whether they do.
+
+        As `_skip`, but every block has layers of its own: what those that are skipped do is booked there, and those
+        under way become the last ones.
+        """
+        complete = next((i for i, iteration in enumerate(iterations) if iteration.pending), len(iterations))
+        seen, remaining = list(iterations)[max(0, complete - SETTLED) : complete], blocks.count - done
+        if len(seen) < SETTLED or not remaining or self.outstanding[0].sequence < seen[0].first:
+            return False
+        period = period_of(seen, blocks.layers)
+        if period is None:
+            return False
+        jump, layers = period * remaining, blocks.layers
+        self.shift += jump
+        under_way = list(iterations)[complete:]
+        first = stages[blocks.start].layer + (done - len(under_way)) * layers
+        for unit in self.units.values():
+            unit.rename(first - layers, layers * remaining)
+        for iteration in under_way:
+            rename(self.units, iteration, layers * remaining)
+        book_blocks(self.units, seen[-1], remaining, layers)
+        for name in {job.unit for job in seen[-1].jobs}:
+            self.units[name].jumps.append((self.shift, jump))
+        self._span_blocks(first, len(under_way), remaining, period, layers)
+        for job in (job for iteration in iterations for job in iteration.jobs):
+            job.done.shift += jump
+            job.released.shift += jump
+        for _, job in self.front.pending:
+            job.shift = self.shift
+        for job in (job for iteration in under_way for job in iteration.jobs if job.done.fired):
+            self._reach(job)
+        self._name_tensors(stages, blocks, done, len(iterations), remaining)
+        return True
+
+    def _span_blocks(self, first: int, under_way: int, remaining: int, period: int, layers: int) -> None:
+        """Note the spans of the blocks that are skipped; those under way, from layer `first` on, span anew."""
+        for layer in range(first, first + under_way * layers):
+            self.spans.pop(layer, None)
+            self.late[layer + remaining * layers] = self.shift, period * remaining
+        for layer in range(first - layers, first):
+            if layer in self.spans:
+                start, end = self.spans[layer]
+                for number in range(1, remaining + 1):
+                    self.spans[layer + number * layers] = start + number * period, end + number * period
+
+    def _name_tensors(self, stages: Sequence[Stage], blocks: Blocks, done: int, kept: int, remaining: int) -> None:
+        """Let what the last blocks complete be what the last ones of all complete."""
+        named = dict[str, list[Signal]]()
+        for index in range(blocks.start + (done - kept) * blocks.size, blocks.start + done * blocks.size):
+            last = stages[index + remaining * blocks.size]
+            for here, there in zip(stages[index].completes, last.completes, strict=True):
+                named[there] = self.front.tensors[here]
+        self.front.tensors |= named
 
     def _nodes(self, nodes: Sequence[Node], at: Position) -> Generator[simpy.Event, Any, None]:
         for node in nodes:
@@ -241,8 +335,12 @@ class Engine:
 
     def _reach(self, job: Job) -> None:
         end = job.end + job.done.shift
-        first, last = self.spans.get(job.layer, (job.start + job.shift, end))
-        self.spans[job.layer] = (min(first, job.start + job.shift), max(last, end))
+        start = job.start + job.shift
+        if job.layer in self.late:
+            shift, jump = self.late[job.layer]
+            start += jump if job.shift < shift else 0
+        first, last = self.spans.get(job.layer, (start, end))
+        self.spans[job.layer] = (min(first, start), max(last, end))
         self.end = max(self.end, end)
 
     def released(self, job: Job) -> None:

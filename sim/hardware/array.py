@@ -145,6 +145,10 @@ class ArrayUnit(Unit):
         self.own_load, self.own_stream = last + timing.after_load, last + timing.after_stream
         self.drained, self.last_layer = last + timing.tail, job.layer
 
+    def rename(self, first: int, by: int) -> None:
+        """Let a drain that is left belong to layers `by` further."""
+        self.last_layer += by if self.last_layer >= first else 0
+
     def close(self, end: int, shift: int) -> None:
         """Book the last drain, then idle."""
         self.drained += self.catch_up(shift)

@@ -101,6 +101,10 @@ class PassUnit(Unit):
             self.book(job, self.ledger.until + amount, cause)
         self.drained, self.last_layer = begin + self._last(work, lag), job.layer
 
+    def rename(self, first: int, by: int) -> None:
+        """Let a drain that is left belong to layers `by` further."""
+        self.last_layer += by if self.last_layer >= first else 0
+
     def close(self, end: int, shift: int) -> None:
         """Book the last drain, then idle."""
         self.drained += self.catch_up(shift)

@@ -93,7 +93,8 @@ class Job:
         self.done, self.released = Signal(shift), Signal(shift)
         self.start = self.end = self.work = 0
         self.unit = ""
-        self.booked: list[tuple[str, int]] = []
+        self.booked: list[tuple[str, int, int]] = []
+        """Cause, cycles, and how many layers before its own they belong to."""
         self.on_start: Callable[[], None] | None = None
         self.stream: Callable[[Position], NDArray[np.int64]] | None = None
         self.at: Position = {}
@@ -200,7 +201,7 @@ class Unit:
         """Give the cycles up to `until` (seen with the job's shift) to a cause."""
         amount = self.ledger.advance(until, job.layer if layer is None else layer, cause)
         if amount:
-            job.booked.append((cause, amount))
+            job.booked.append((cause, amount, 0 if layer is None else job.layer - layer))
 
     def book_wait(self, job: Job, wait: Wait, limit: int) -> None:
         """Book the time up to `limit` to one wait, told apart where it was held up by a layer, a tier or a port."""
@@ -237,6 +238,9 @@ class Unit:
         job.end = int(self.env.now)
         job.done.fire(job.end)
         self.engine.finished(job)
+
+    def rename(self, first: int, by: int) -> None:
+        """Let what is still to be booked on layer `first`, or one behind it, be booked `by` layers further."""
 
     def close(self, end: int, shift: int) -> None:
         """Book the rest of the run as idle."""
