@@ -197,16 +197,26 @@ class Book:
         return {"dram": {**found, "bandwidth_utilization": rate / peak, "bandwidth_gbps": rate / 1e9}}
 
     def _compulsory(self, tasks: Sequence[Task]) -> dict[str, int]:
-        """Return the bytes of each operand if every one that a multiply-accumulate touches moved once."""
+        """Return the bytes of each operand if every one that a multiply-accumulate touches moved once.
+
+        Keys and values that are one tensor, as in latent attention, are one operand, in one layer or in two.
+        """
         chip = self.chip
         found = dict.fromkeys(OPERANDS, 0)
+        shared: dict[tuple[str, ...], int] = {}
         for task in tasks:
+            cached = 0
             for kernel in task.kernels:
                 if isinstance(kernel, Contraction | Attention):
-                    right = kernel.right_is
-                    found[right] = found.get(right, 0) + chip.bytes_of(right, kernel.right_elements)
+                    right, size = kernel.right_is, chip.bytes_of(kernel.right_is, kernel.right_elements)
+                    cached += size if right == "kv" else 0
+                    found[right] = found.get(right, 0) + size
                     found["input"] += chip.bytes_of("input", kernel.input_elements)
                     found["output"] += chip.bytes_of("output", kernel.output_elements)
+            if cached:
+                tensors = tuple(tensor for operand, tensor in task.reads if operand == "weight")
+                found["kv"] -= min(cached, shared.get(tensors, 0))
+                shared[tensors] = max(cached, shared.get(tensors, 0))
         return found
 
     def _layer(
@@ -242,6 +252,14 @@ class Book:
             energy_by_component=spent.by_component,
         )  # fmt: skip
         return layer, counts
+
+    def spent(self, plan: Plan, kernel: Kernel, result: str) -> float:
+        """Return the pJ of a plan alone, without leakage; of DRAM what its bytes take."""
+        total = totals(plan)
+        counts = self._actions(plan, total)
+        for memory, directions in self._traffic(plan, total, kernel, result).items():
+            self._count_accesses(counts, memory, directions)
+        return energy.account(counts, self.costs, {}, 0.0).total_pj
 
     def _moved_to_keep(self, task: Task) -> Traffic:
         """Return the bytes of an output on its way to where the layers behind find it as an input."""
@@ -302,11 +320,19 @@ class Book:
                     counts[unit, operation] = count
                     in_lanes = unit == self.vector
                     number_format = self.chip.lane_format if in_lanes else self.chip.precision.partial_sum
-                    cost = self.table.lane(operation, number_format)
+                    cost = self._lane(operation, number_format, in_lanes)
                     self.costs.setdefault((unit, operation), self._at_point(unit, cost))
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
+
+    def _lane(self, operation: str, number_format: str, in_lanes: bool) -> Cost:
+        """Return the cost of an operation beside products; in lanes that of the method that they have for it."""
+        method = self.chip.vector.functions.get(operation) if in_lanes and self.chip.vector else None
+        if method is None:
+            return self.table.lane(operation, number_format)
+        found = self.table.steps(method.steps(operation), number_format)
+        return replace(found, derived=f"{operation} by {method.method}: {method.source}")
 
     def _mac(self, kernel: Kernel) -> str:
         """Return the action of a product, by what its right operand is where that has a format of its own."""

@@ -221,8 +221,8 @@ def _lane_cycles(task: Task, arch: Arch) -> float:
     """Return the cycles that all lanes together are busy with a layer."""
     if arch.vector is None:
         return 0.0
-    per, each = arch.vector.cycles_per, float(arch.vector.pace(arch.clock)) / arch.lanes
-    return sum(count * per.get(kind, 1) for kind, count in lane_operations(task, arch).items()) * each
+    vector, each = arch.vector, float(arch.vector.pace(arch.clock)) / arch.lanes
+    return sum(count * vector.cycles(kind) for kind, count in lane_operations(task, arch).items()) * each
 
 
 def _lane_bytes(task: Task, lowered: Lowered, arch: Arch) -> int:

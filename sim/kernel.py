@@ -218,6 +218,8 @@ class Attention:
     size: int
     value: int
     bands: tuple[Band, ...] = ()
+    shared: bool = False
+    """Whether keys and values are one tensor: a key's first `value` features are its value, as in latent attention."""
 
     right_is = "kv"
     """What keys and values are in the accounts."""
@@ -243,8 +245,8 @@ class Attention:
 
     @property
     def right_elements(self) -> int:
-        """Elements of keys and values."""
-        return self.heads * self.keys * (self.size + self.value)
+        """Elements of keys and values, those that are both counted once."""
+        return self.heads * self.keys * (self.size + (0 if self.shared else self.value))
 
     @property
     def output_elements(self) -> int:

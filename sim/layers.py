@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -79,11 +79,12 @@ class Lowered:
     not_modelled: tuple[dict[str, object], ...]
 
 
-def lower(graph: Graph, arch: Arch) -> Lowered:
+def lower(graph: Graph, arch: Arch, fuse: Container[str] = ()) -> Lowered:
     """Return the layers of `graph` on `arch`, compound operators written out as their parts.
 
     An operator that works element by element on the only use of a layer's output runs on that layer's
-    tiles before they leave. Views take no time. Without a vector unit, what is no contraction is named in
+    tiles before they leave. Attentions are one layer each where the chip's mapping fuses them; of those that it leaves
+    open the ones in `fuse` are. Views take no time. Without a vector unit, what is no contraction is named in
     `not_modelled` and takes no time.
     """
     graph = graph.expanded
@@ -107,7 +108,7 @@ def lower(graph: Graph, arch: Arch) -> Lowered:
         else:
             made = (_add(tasks, node, made_by, arch),)
         made_by |= dict.fromkeys(node.outputs, made)
-    for fused in attentions(graph.nodes, arch):
+    for fused in attentions(graph.nodes, arch, fuse):
         _join(tasks, fused, arch)
     missing: list[dict[str, object]] = [
         {"what": f"{op} (the chip has no vector unit)", "where": where} for op, where in skipped.items()
@@ -126,8 +127,8 @@ def _join(tasks: dict[str, Task], fused: Fused, arch: Arch) -> None:
     if not (fused.kernel and scores and softmax and values) or values.epilogue or values.family(arch) != "array":
         return
     del tasks[scores.name], tasks[softmax.name]
-    reads = (*scores.reads, *(read for read in values.reads if read[0] == "weight"))
-    inputs = (*scores.inputs, *values.inputs[1:])
+    reads = tuple(dict.fromkeys((*scores.reads, *(read for read in values.reads if read[0] == "weight"))))
+    inputs = (*scores.inputs, *(() if fused.kernel.shared else values.inputs[1:]))
     joined = replace(values, name=fused.name, op="attention", kernels=(fused.kernel,), reads=reads, inputs=inputs)
     tasks[values.name] = joined
 

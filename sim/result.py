@@ -90,6 +90,8 @@ class Result:
     compulsory_bytes: dict[str, int] = field(default_factory=dict)
     notes: tuple[dict[str, Any], ...] = ()
     """`what` was set and has no effect, `where`: keys or layers."""
+    chosen: tuple[dict[str, Any], ...] = ()
+    """`what` was left open and how it was chosen, `where`: the layers."""
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     """FIFOs of a streaming fabric: depth and bits of a token, tokens, peak occupancy, stall cycles by end."""
     fabric: dict[str, Any] = field(default_factory=dict)
@@ -148,12 +150,12 @@ class Result:
         if data.get("schema") != SCHEMA:
             raise ConfigError(Problem(f"is no tiletick result (schema {data.get('schema')!r}, not {SCHEMA!r})", file))
         values = _known(cls, data, file)
-        for key in ("layers", "not_modelled", "notes"):
+        for key in ("layers", "not_modelled", "notes", "chosen"):
             if not isinstance(values.setdefault(key, []), list | tuple):
                 raise ConfigError(Problem("is not a list", file, key=key))
         known = [_known(Layer, layer, file, f"layers[{i}]") for i, layer in enumerate(values["layers"])]
         values["layers"] = tuple(Layer(**{**layer, "fused": tuple(layer.get("fused", ()))}) for layer in known)
-        return cls(**{**values, "not_modelled": tuple(values["not_modelled"]), "notes": tuple(values["notes"])})
+        return cls(**{**values, **{key: tuple(values[key]) for key in ("not_modelled", "notes", "chosen")}})
 
 
 def _known(kind: type[Result] | type[Layer], data: Any, file: str, key: str = "") -> dict[str, Any]:

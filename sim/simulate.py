@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim import accounting, energy, tiers, workload
 from sim import arch as arch_module
+from sim import energy, tiers, workload
 from sim.arch import Arch, Simple, Systolic
 from sim.engine import Engine
 from sim.errors import ConfigError, MissingUnit, Problem, nearest, unknown
 from sim.family import Request, family_of
+from sim.frontend import Stage
+from sim.fusing import Settled, settle
 from sim.graph import Graph
-from sim.hardware.sustained import estimate
+from sim.hardware.unit import TooSlow
 from sim.layers import Lowered, lower
 from sim.mapper import Trials
 from sim.notes import notes
 from sim.result import Result
-from sim.stages import Progress, Stages
+from sim.stages import Progress
+from sim.timeline import Timeline
 from sim.yamlfile import Document
 
 
@@ -71,29 +74,76 @@ def simulate(
 
     `trials` remembers what searches and runs found, for chips to come that differ in capacities alone.
     """
-    lowered = lower(graph, chip)
+    family = family_of(chip)
+    settled = None if family else settle(graph, chip, trials, layers)
+    lowered = settled.lowered if settled else lower(graph, chip)
     missing = [*lowered.not_modelled, *graph.not_modelled]
     remarks = notes(chip, lowered, provenance.get("overrides", {}))
     lowered = _pick(lowered, layers)
     if strict:
         _refuse(missing)
-    family = family_of(chip)
     if family is not None:
         found = family(Request(chip, graph, lowered, missing, dict(provenance), progress, record))
         if strict:
             _refuse([entry for entry in found.not_modelled if entry.get("affects") == "cycles"])
         return replace(found, notes=tuple(remarks))
+    assert settled is not None  # a chip of no other family has arrays and lanes
     if any(task.contracts for task in lowered.tasks):
         chip.unit_name(Systolic)
-    book = accounting.Book(chip, graph)
-    stages = Stages(estimate(chip), lowered, book, trials).all(progress)
-    book.tiers = held = tiers.schedule(chip, lowered.tasks, stages)
-    if trials and not record and fast_forward and not held:
-        timeline = trials.network(chip, stages)
-    else:
-        timeline = Engine(chip, fast_forward, record, held).run(stages)
-    result = book.result(lowered, stages, timeline, missing, dict(provenance))
-    return replace(result, notes=tuple(remarks), timeline=timeline if record else None)
+    run = _Run(chip, fast_forward, record, trials)
+    way = run.fastest(settled, layers, progress)
+    settled.book.tiers = way.held
+    result = settled.book.result(way.lowered, way.stages, way.timeline, missing, dict(provenance))
+    timeline = way.timeline if record else None
+    return replace(result, notes=tuple(remarks), chosen=way.chosen, timeline=timeline)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A run of a network with its attentions settled in one way."""
+
+    lowered: Lowered
+    stages: list[Stage]
+    held: tiers.Schedule | None
+    """What slower memories hold of its weights."""
+    timeline: Timeline
+    chosen: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """How a network is run."""
+
+    chip: Arch
+    fast_forward: bool
+    record: bool
+    trials: Trials | None
+
+    def fastest(self, settled: Settled, layers: str | None, progress: Progress | None) -> _Way:
+        """Return the run with attentions as they are faster alone, or layer by layer where that makes all faster."""
+        lowered = _pick(settled.lowered, layers)
+        way = self._way(lowered, settled.stages_of(lowered, progress), settled.chosen)
+        if not settled.fused or not settled.fits_apart:
+            return way
+        lowered = _pick(settled.apart, layers, settled.parts)
+        try:
+            other = self._way(lowered, settled.stages_of(lowered, None), (), way.timeline.cycles - 1)
+        except TooSlow:
+            return way
+        if other.timeline.cycles >= way.timeline.cycles:
+            return way
+        return replace(other, chosen=settled.overruled(other.timeline.cycles, way.timeline.cycles))
+
+    def _way(
+        self, lowered: Lowered, stages: list[Stage], chosen: tuple[dict[str, Any], ...], limit: int | None = None
+    ) -> _Way:
+        """Return the run of these stages; TooSlow where it takes more cycles than `limit`."""
+        held = tiers.schedule(self.chip, lowered.tasks, stages)
+        if self.trials and not self.record and self.fast_forward and not held:
+            timeline = self.trials.network(self.chip, stages)
+        else:
+            timeline = Engine(self.chip, self.fast_forward, self.record, held).run(stages, limit)
+        return _Way(lowered, stages, held, timeline, chosen)
 
 
 def _refuse(missing: Sequence[Mapping[str, Any]]) -> None:
@@ -160,10 +210,11 @@ def _is_arch_key(document: Document | None, key: str) -> bool:
     return bool(arch_module.resolve(document, key)) or key.split(".")[0] in Arch.model_fields
 
 
-def _pick(lowered: Lowered, pattern: str | None) -> Lowered:
+def _pick(lowered: Lowered, pattern: str | None, beside: frozenset[str] = frozenset()) -> Lowered:
+    """Return the layers that a pattern matches, and those named `beside`."""
     if pattern is None:
         return lowered
-    tasks = tuple(task for task in lowered.tasks if fnmatchcase(task.name, pattern))
+    tasks = tuple(task for task in lowered.tasks if fnmatchcase(task.name, pattern) or task.name in beside)
     if not tasks:
         raise ConfigError(Problem(unknown("layer", pattern, [t.name for t in lowered.tasks]), "--layers"))
     return replace(lowered, tasks=tasks)

@@ -32,6 +32,8 @@ class Stages:
     choices: dict[Any, Choice] = field(default_factory=dict)
     chunked: dict[Any, Plan] = field(default_factory=dict)
     fused: dict[Any, Plan] = field(default_factory=dict)
+    limit: int | None = None
+    """Cycles that a fused attention may take; left out: any."""
 
     def all(self, progress: Progress | None) -> list[Stage]:
         """Return the stages of all layers, in order."""
@@ -74,7 +76,7 @@ class Stages:
         wish = self.chip.mapping.of(layer)
         key = (replace(kernel, name=""), on_chip, wish.model_dump_json(), result)
         if key not in self.fused:
-            self.fused[key] = search_attention(kernel, self.chip.seen(result=result), wish, on_chip)
+            self.fused[key] = search_attention(kernel, self.chip.seen(result=result), wish, on_chip, self.limit)
         return replace(self.fused[key], name=layer, kernel=kernel)
 
     def _map(self, layer: str, kernel: Contraction, around: Surroundings, result: str) -> Choice:

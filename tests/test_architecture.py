@@ -13,14 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     "errors units formats version extras display",
-    "textfile yamlfile library extends registry",
+    "textfile yamlfile library extends registry lanes",
     "arch dram pim kernel op dataflow graph workload blocks expressions wiring inline",
     "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",
     "timeline hardware frontend tiers engine programs layout bounds",
     "energy result nest area",
     "mapper accounting notes family fabric pricing stages inmemory",
-    "families offload simulate generation",
+    "families offload fusing",
+    "simulate generation",
     "alone",
     "animation importers plot report rtl validate sweep",
     "cli commands __main__ __init__",

@@ -31,8 +31,9 @@ def kernels(draw: Any) -> Attention:
     keys = rows if kind == "local" else max(rows, other) if kind != "full" else other
     seen = () if kind == "full" else bands(Mask((Sight(kind, rows, keys, draw(st.integers(1, 9))),), (rows,)))
     sizes = [draw(st.integers(1, 6)) for _ in range(2)]
+    shared = sizes[0] >= sizes[1] and draw(st.booleans())
     return Attention("a", draw(st.integers(1, 4)), rows * (copies := draw(st.sampled_from((1, 1, 2)))), keys, *sizes,
-                     seen * copies)  # fmt: skip
+                     seen * copies, shared)  # fmt: skip
 
 
 @st.composite
@@ -50,6 +51,7 @@ def cases(draw: Any) -> tuple[Arch, Plan]:
     name = draw(st.sampled_from(("fusemax", "flat", "flat")))
     if name == "flat" and draw(st.booleans()):
         settings |= {"array.flexible": False, "array.dataflow": draw(st.sampled_from(("ws", "os", "is")))}
+        settings |= {"array.rates": {"bf16": draw(st.integers(1, 3))}} if draw(st.booleans()) else {}
     if draw(st.integers(0, 4)) == 0:
         settings = {key: value for key, value in settings.items() if not key.startswith("memory")} | {"memory": "ideal"}
     arch, kernel = load(name, settings), draw(kernels())
@@ -63,10 +65,11 @@ def _roomy(wish: Wish) -> Wish:
 
 
 def operands(kernel: Attention) -> list[np.ndarray[Any, Any]]:
-    """Return random queries, keys and values."""
+    """Return random queries, keys and values; values are the first features of keys where these are one tensor."""
     random = np.random.default_rng(kernel.rows)
     shapes = ((kernel.rows, kernel.size), (kernel.keys, kernel.size), (kernel.keys, kernel.value))
-    return [random.normal(size=(kernel.heads, *shape)) for shape in shapes]
+    queries, keys, values = (random.normal(size=(kernel.heads, *shape)) for shape in shapes)
+    return [queries, keys, keys[..., : kernel.value] if kernel.shared else values]
 
 
 def softmax(kernel: Attention) -> np.ndarray[Any, Any]:

@@ -116,7 +116,8 @@ def test_causal_attention_has_a_triangle_of_useful_products_however_it_is_blocke
 def test_smaller_blocks_of_causal_attention_waste_less_and_read_keys_more_often() -> None:
     read, cycles = [], []
     for block in (256, 64):
-        result = run("edge_tpu_like", gqa(256, 0, heads=4, kv_heads=4, causal=True, block=block))
+        graph = gqa(256, 0, heads=4, kv_heads=4, causal=True, block=block)
+        result = run(arch_module.load("edge_tpu_like", {"mapping.attention": "layers"}), graph)
         read.append(result.traffic_bytes["dram"]["read"]["kv"])
         cycles.append(sum(layer.causes["compute"] for layer in result.layers if layer.op != "softmax"))
         assert result.macs == 2 * 4 * 64 * 256 * 257 // 2

@@ -48,7 +48,7 @@ class MappingChoice(Strict):
     split: Literal["auto", "m", "n", "k"] = Field("auto", description="what several arrays divide among them")
     attention: str = Field(
         "auto", description="how attention is fused: layers (scores, softmax and values one by one, through memory) or "
-        "a mapping of `tiletick list attention`; auto: the fastest where PEs keep scores in place, else layers"
+        "a mapping of `tiletick list attention`; auto: whichever is fastest; a mapping where PEs keep scores in place"
     )  # fmt: skip
     interleave: int | None = Field(
         None, ge=0, le=3, description="tiles of fused attention that the array works on while one waits for the lanes"

@@ -134,6 +134,11 @@ class Layout:
         return Fusion(name, self.m, self.n, self.group, cut.blocks, self.ahead, passes, self.steps.sums(scores),
                       cut.computed, spilled)  # fmt: skip
 
+    @property
+    def values_are(self) -> str:
+        """What a tile knows its values by: "keys" where these are one tensor, and are brought once."""
+        return "keys" if self.kernel.shared else "values"
+
     def right(self, keys: int, *names: str) -> tuple[list[Node], list[Node]]:
         """Return the loads of a tile of "keys" or "values" or of both, and what gives them back."""
         if not self.loads("weight"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sim import library
@@ -90,6 +90,14 @@ class Table:
         parts = [(n, self._figure(op, (number_format,))) for n, op in ((muls, "mul"), (adds, "add")) if n]
         total = _sum(*parts)
         return Cost(total.pj, total.source, join(f"{operation} = {muls} mul + {adds} add: {why}", total.derived))
+
+    def steps(self, steps: Mapping[str, int], number_format: str) -> Cost:
+        """Return the Cost of so many lane operations of each kind together; a "mac" is a mul and an add."""
+        counts: dict[str, int] = {}
+        for kind, count in steps.items():
+            for each in ("mul", "add") if kind == "mac" else (kind,):
+                counts[each] = counts.get(each, 0) + count
+        return _sum(*((count, self.lane(kind, number_format)) for kind, count in counts.items() if count))
 
     def sram(self, capacity_bytes: float, width_bits: float) -> Sram:
         """Return the Sram of `capacity_bytes` with a port of `width_bits`, log-log between the table's points.

@@ -7,12 +7,14 @@ another tile's values, adds a tile twice or stores what is not complete is refus
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import lanes
 from sim.arch import Arch
 from sim.errors import MappingError
 from sim.kernel import Attention, Band
@@ -40,11 +42,13 @@ def execute_attention(
 ) -> Array:
     """Return what the plan computes: softmax(Q · Kᵀ) · V, shape (heads, rows, value), in float64.
 
-    Shapes: queries (heads, rows, size), keys (heads, keys, size), values (heads, keys, value). Operands in `on_chip`
-    need no transfer. MappingError where the plan uses what is not there, or ends before all outputs are.
+    Shapes: queries (heads, rows, size), keys (heads, keys, size), values (heads, keys, value); where keys and values
+    are one tensor, values are read from the keys. Operands in `on_chip` need no transfer. MappingError where the plan
+    uses what is not there, or ends before all outputs are.
     """
     machine = Machine(plan, (queries, keys, values), arch, on_chip)
-    with np.errstate(invalid="ignore"):  # -infinity less -infinity, see _exp
+    functions = arch.vector.functions if arch.vector else {}
+    with np.errstate(invalid="ignore"), lanes.using(functions):  # -infinity less -infinity, see _exp
         machine.run(plan.body, START)
     return machine.end()
 
@@ -70,6 +74,8 @@ class Machine:
         self.plan, self.kernel, self.fusion, self.arch = plan, plan.kernel, plan.mapping, arch
         self.far = {"input", "weight", "output"} - on_chip if arch.bounded else set[str]()
         self.memory = dict(zip(("queries", "keys", "values"), operands, strict=True))
+        if self.kernel.shared:
+            self.memory["values"] = self.memory["keys"][..., : self.kernel.value]
         shape = (self.kernel.heads, self.kernel.rows)
         self.loaded = {name: np.zeros(operand.shape[:2], bool) for name, operand in self.memory.items()}
         self.brought: dict[str, list[Callable[[], None]]] = {}
@@ -171,7 +177,8 @@ class Machine:
     def there(self, name: str, place: tuple[int, slice], key: Key) -> Array:
         """Return an operand, which must be on chip where memory has limits."""
         far = {"queries": "input"}.get(name, "weight") in self.far
-        if far and not self.loaded[name][place].all():
+        both = name == "values" and self.kernel.shared and self.loaded["keys"][place].all()
+        if far and not both and not self.loaded[name][place].all():
             raise self.wrong(f"reads {name} that are not on chip", key)
         return np.asarray(self.memory[name][place])
 
@@ -200,7 +207,9 @@ class Machine:
 
     def _exponentials(self, key: Key, _: Any) -> None:
         tile = self.tile(key)
-        tile.scores = _exp(tile.scores - self.most[self.rows(key)][:, None])
+        in_place = self.arch.array is not None and bool(self.arch.array.in_place)
+        with lanes.using({}) if in_place else nullcontext():  # PEs have no methods of lanes
+            tile.scores = _exp(tile.scores - self.most[self.rows(key)][:, None])
 
     def _local_sum(self, key: Key, _: Any) -> None:
         self.tile(key).sum = self.tile(key).scores.sum(axis=1)
@@ -209,13 +218,14 @@ class Machine:
         self.sums[self.rows(key)] += self.tiles[key].sum
 
     def _divide(self, key: Key, _: Any) -> None:
-        self.tile(key).scores /= self.sums[self.rows(key)][:, None]
+        tile = self.tile(key)
+        tile.scores = lanes.divide(tile.scores, self.sums[self.rows(key)][:, None])
 
     def _softmax(self, key: Key, _: Any) -> None:
         """Normalize the whole rows that were loaded last."""
         tile = self.tile(key)
         tile.scores = _exp(tile.scores - tile.scores.max(axis=1, keepdims=True))
-        tile.scores = tile.scores / tile.scores.sum(axis=1, keepdims=True)
+        tile.scores = lanes.divide(tile.scores, tile.scores.sum(axis=1, keepdims=True))
 
     def _product(self, key: Key, _: Any) -> None:
         tile = self.tile(key)
@@ -238,7 +248,7 @@ class Machine:
 
     def _divide_sums(self, key: Key, _: Any) -> None:
         place = self._complete(key)
-        self.done[place] = self.total[place] / self.sums[place][:, None]
+        self.done[place] = lanes.divide(self.total[place], self.sums[place][:, None])
 
     def _leave(self, key: Key, _: Any) -> None:
         place = self._complete(key)
@@ -251,4 +261,5 @@ def _nothing() -> None:
 
 def _exp(x: Array) -> Array:
     """Return the exponential, 0 where nothing has been seen yet (-infinity less -infinity is no number)."""
-    return np.asarray(np.nan_to_num(np.exp(x), nan=0.0))
+    unknown = np.isnan(x)
+    return np.asarray(np.where(unknown, 0.0, lanes.exp(np.where(unknown, 0.0, x))))

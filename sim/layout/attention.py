@@ -15,18 +15,20 @@ from sim.layout.streams import Dims, Index, bursts, segments
 from sim.plan import Fusion, Load, Store
 
 
-def operand(step: Load | Store) -> str:
-    """Return what a transfer moves: queries, keys, values, scores or output."""
+def operand(kernel: Attention, step: Load | Store) -> str:
+    """Return what a transfer moves: queries, keys (those that are values too), values, scores or output."""
     if isinstance(step, Store):
         return "scores" if step.partial else "output"
-    return "scores" if step.operand == "intermediate" else step.makes
+    made = "scores" if step.operand == "intermediate" else step.makes
+    return "keys" if kernel.shared and made == "values" else made
 
 
 def elements(kernel: Attention, spilled: bool) -> dict[str, int]:
     """Return the elements of each operand in memory."""
+    values = {} if kernel.shared else {"values": kernel.heads * kernel.keys * kernel.value}
     sizes = {
         "queries": kernel.input_elements, "keys": kernel.heads * kernel.keys * kernel.size,
-        "values": kernel.heads * kernel.keys * kernel.value, "output": kernel.output_elements,
+        **values, "output": kernel.output_elements,
     }  # fmt: skip
     return sizes | ({"scores": kernel.heads * kernel.rows * kernel.keys} if spilled else {})
 
@@ -36,11 +38,12 @@ def region(kernel: Attention, fusion: Fusion, step: Load | Store, at: Mapping[st
     head, block = divmod(at["g"], fusion.blocks)
     first, (_, rows, keys, width) = head * kernel.rows + block * fusion.group * fusion.m + at["m"], step.extent
     whole = kernel.heads * kernel.rows
-    what = operand(step)
+    what = operand(kernel, step)
     if what == "scores":
         return [(whole, _span(first, rows)), (kernel.keys, _span(at["n"], keys))]
     if what in ("keys", "values"):
-        return [(kernel.heads * kernel.keys, _span(head * kernel.keys + at["n"], keys)), (width, _span(0, width))]
+        row = kernel.size if kernel.shared else width  # values may be the first features of the keys
+        return [(kernel.heads * kernel.keys, _span(head * kernel.keys + at["n"], keys)), (row, _span(0, width))]
     width = kernel.size if what == "queries" else kernel.value
     return [(whole, _span(first, rows)), (width, _span(0, width))]
 

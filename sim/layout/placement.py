@@ -101,7 +101,7 @@ class Placement:
     def _attention(
         self, index: int, stage: Stage, kernel: Attention, step: Load | Store, at: Mapping[str, int]
     ) -> Index:
-        fusion, what = stage.plan.mapping, attention.operand(step)
+        fusion, what = stage.plan.mapping, attention.operand(kernel, step)
         assert isinstance(fusion, Fusion)  # what plans of attention have
         dims = attention.region(kernel, fusion, step, at)
         bits = _attention_bits(self.geometry, stage)[what]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sim.arch import Arch, Systolic
@@ -16,11 +17,12 @@ from sim.plan import Compute, Load, Plan, Process, Store, steps
 
 
 def search_attention(
-    kernel: Attention, arch: Arch, choice: MappingChoice, on_chip: frozenset[str] = frozenset()
-) -> Plan:
+    kernel: Attention, arch: Arch, choice: MappingChoice, on_chip: frozenset[str] = frozenset(),
+    limit: int | None = None,
+) -> Plan:  # fmt: skip
     """Return the plan of attention that takes the least cycles, then the least off-chip bytes; ties: in order.
 
-    MappingError where no plan of the mappings asked for fits the chip.
+    MappingError where no plan of the mappings asked for fits the chip, or none takes at most `limit` cycles.
     """
     names = list(MAPPINGS) if choice.attention == "auto" else [choice.attention]
     wish = Wish(kernel, arch.seen(kernel.right_is), choice, on_chip)
@@ -34,18 +36,27 @@ def search_attention(
     units = Engine(arch).units
     limits = [_limits(plan, units) for plan in plans]
     order = sorted(range(len(plans)), key=lambda i: (limits[i][0], moved(plans[i]), i))
-    best, least = order[0], limits[order[0]][1]
-    rivals = [index for index in order[1:] if limits[index][0] < least]
-    if rivals:
-        least = Engine(arch).run([Stage(plans[best], 0)]).cycles
-    for index in rivals:
-        if limits[index][0] >= least:
+    most = limits[order[0]][1] if limit is None else -1
+    if all(limits[index][0] >= most for index in order[1:]) and most >= 0:
+        return plans[order[0]]
+    best = _fastest([plans[index] for index in order], [limits[index][0] for index in order], arch, limit)
+    if best is None:
+        raise MappingError(f"{kernel.name}: no plan of attention ({', '.join(names)}) takes at most {limit} cycles")
+    return best
+
+
+def _fastest(plans: Sequence[Plan], least: Sequence[int], arch: Arch, limit: int | None) -> Plan | None:
+    """Return the first of the fastest plans, which come by rising lower bounds `least`; None if all exceed `limit`."""
+    best: Plan | None = None
+    for plan, bound in zip(plans, least, strict=True):
+        if limit is not None and bound > limit:
             break
         try:
-            best, least = index, Engine(arch).run([Stage(plans[index], 0)], limit=least - 1).cycles
+            limit = Engine(arch).run([Stage(plan, 0)], limit=limit).cycles - 1
         except TooSlow:
             continue
-    return plans[best]
+        best = plan
+    return best
 
 
 def _limits(plan: Plan, units: dict[str, Unit]) -> tuple[int, int]:

@@ -154,7 +154,7 @@ class Bounds:
         vector, epilogue = self.arch.vector, self.around.epilogue
         if vector is None or not epilogue:
             return 0.0, 0
-        operations = sum(count * vector.cycles_per.get(kind, 1) for work in epilogue for kind, count in work.operations)
+        operations = sum(count * vector.cycles(kind) for work in epilogue for kind, count in work.operations)
         pace = float(vector.pace(self.arch.clock))
         lanes = max(1.0, operations / epilogue[0].outputs) / self.arch.lanes * pace
         size = self.arch.bits("partial_sum") / 8

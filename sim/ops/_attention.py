@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import ConfigDict
 
+from sim import lanes
 from sim.kernel import Contraction, Kernel
 from sim.op import Array, Op, Shape
 from sim.ops._masks import Mask, pieces
@@ -153,8 +154,8 @@ class MaskedSoftmax(AttentionPart):
                 entry = (mine[:, :, None] - theirs[:, None, :]) % self.bias_entries
                 scores = scores + np.moveaxis(weights["bias"][entry], -1, 0)
             scores = np.where(seen, scores, -np.inf)
-            shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
-            parts.append((shifted / shifted.sum(axis=-1, keepdims=True)).reshape(*shape[:2], -1))
+            shifted = lanes.exp(scores - scores.max(axis=-1, keepdims=True))
+            parts.append(lanes.divide(shifted, shifted.sum(axis=-1, keepdims=True)).reshape(*shape[:2], -1))
             at += seen.size
         return (np.concatenate(parts, axis=-1),)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import erf
-from typing import Any
-
 import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.op import Array, op
 from sim.ops._vector import Unary
 
-_ERF: Callable[[Any], Any] = np.vectorize(erf, otypes=[float])
+
+def _sigmoid(x: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return lanes.divide(1, 1 + lanes.exp(-x))
 
 
 @op("relu")
@@ -79,8 +79,8 @@ class Sigmoid(Unary):
     per_element = {"exp": 1, "add": 1, "div": 1}
 
     def apply(self, x: Array) -> Array:
-        """Return 1 / (1 + exp(-x)), by way of tanh so that no exponent overflows."""
-        return np.asarray((1 + np.tanh(x / 2)) / 2)
+        """Return 1 / (1 + exp(-x)), which is zero where the exponential overflows."""
+        return _sigmoid(x)
 
 
 @op("silu", "swish")
@@ -91,7 +91,7 @@ class Silu(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return x · sigmoid(x)."""
-        return np.asarray(x * (1 + np.tanh(x / 2)) / 2)
+        return np.asarray(x * _sigmoid(x))
 
 
 @op("tanh")
@@ -102,7 +102,7 @@ class Tanh(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return tanh(x)."""
-        return np.asarray(np.tanh(x))
+        return lanes.tanh(x)
 
 
 @op("gelu")
@@ -113,4 +113,4 @@ class Gelu(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return x · (1 + erf(x / sqrt 2)) / 2."""
-        return np.asarray(x * (1 + _ERF(x / np.sqrt(2))) / 2)
+        return np.asarray(x * (1 + lanes.erf(x / np.sqrt(2))) / 2)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import erf, prod
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._vector import Movement, Unary, work
 from sim.ops.view import Integers, View
-
-_ERF: Callable[[Any], Any] = np.vectorize(erf, otypes=[float])
 
 
 @op("erf")
@@ -25,7 +24,7 @@ class Erf(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return erf(x)."""
-        return np.asarray(_ERF(x))
+        return lanes.erf(x)
 
 
 @op("exp")
@@ -36,7 +35,7 @@ class Exp(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return exp(x)."""
-        return np.asarray(np.exp(x))
+        return lanes.exp(x)
 
 
 @op("sqrt")
@@ -47,7 +46,7 @@ class Sqrt(Unary):
 
     def apply(self, x: Array) -> Array:
         """Return the root of x, and zero for x below zero."""
-        return np.asarray(np.sqrt(np.maximum(x, 0)))
+        return lanes.sqrt(np.maximum(x, 0))
 
 
 @op("reciprocal")
@@ -59,7 +58,7 @@ class Reciprocal(Unary):
     def apply(self, x: Array) -> Array:
         """Return 1 / x, which is infinite at zero."""
         with np.errstate(divide="ignore"):
-            return np.asarray(1 / np.asarray(x, float))
+            return lanes.divide(1, np.asarray(x, float))
 
 
 @op("constant")
@@ -92,7 +91,7 @@ class Constant(Op):
         x, constant = inputs[0], weights["weight"]
         if self.kind == "div":
             with np.errstate(divide="ignore", invalid="ignore"):
-                return (np.asarray(constant / np.asarray(x, float)),)
+                return (lanes.divide(constant, np.asarray(x, float)),)
         combine: Any = {"add": np.add, "mul": np.multiply, "max": np.maximum}[self.kind]
         return (combine(x, constant),)
 

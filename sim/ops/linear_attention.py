@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.kernel import Contraction, Kernel
 from sim.op import Array, Compound, Op, Part, Shape, op
 from sim.ops._spatial import Count
@@ -94,7 +95,7 @@ class Decay(ChunkPart):
             return (inputs[0] * seen,)
         total = self.split(inputs[1])[..., 0].cumsum(axis=-1)
         between = np.where(seen > 0, total[..., :, None] - total[..., None, :], 0)
-        return (inputs[0] * np.exp(between) * seen,)
+        return (inputs[0] * lanes.exp(between) * seen,)
 
 
 class Inner(ChunkPart):
@@ -147,7 +148,7 @@ class Scale(ChunkPart):
         total = inputs[1].reshape(batch, -1, self.chunk, self.heads).cumsum(axis=2)
         decay = total if self.side == "queries" else total[:, :, -1:] - total
         x = inputs[0].reshape(batch, tokens // self.chunk, self.chunk, self.heads, -1)
-        return ((x * np.exp(decay)[..., None]).reshape(inputs[0].shape),)
+        return ((x * lanes.exp(decay)[..., None]).reshape(inputs[0].shape),)
 
 
 class Update(ChunkPart):
@@ -207,7 +208,7 @@ class Scan(ChunkPart):
         """Return the states."""
         added, made = inputs[0], []
         state = weights["state"] if self.past else np.zeros((*added.shape[:2], *added.shape[3:]))
-        decay = np.exp(self.split(inputs[1])[..., 0].sum(axis=-1)) if self.gated else np.ones(added.shape[:3])
+        decay = lanes.exp(self.split(inputs[1])[..., 0].sum(axis=-1)) if self.gated else np.ones(added.shape[:3])
         for index in range(added.shape[2]):
             made.append(state)
             state = state * decay[:, :, index, None, None] + added[:, :, index]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import ClassVar, Literal, Self
 
-import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._spatial import Count, per_channel, spatial
@@ -127,7 +127,7 @@ class Statistics(Op):
         grouped = x.reshape(shape)
         centred = grouped - grouped.mean(axis=axes, keepdims=True)
         variance = (centred**2).mean(axis=axes, keepdims=True)
-        result = (centred / np.sqrt(variance + self.eps)).reshape(x.shape)
+        result = (centred * lanes.divide(1, lanes.sqrt(variance + self.eps))).reshape(x.shape)
         if not self.affine:
             return (result,)
         weight, bias = (_along(weights[name], x.ndim, self.channel_axis()) for name in ("weight", "bias"))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import ClassVar, Self
 
-import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._spatial import Count
@@ -48,7 +48,7 @@ class RmsNorm(Op):
     def reference(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> tuple[Array, ...]:
         """Return the normalised input."""
         x = inputs[0].reshape(*inputs[0].shape[:-1], self.heads, -1)
-        factor = 1 / np.sqrt((x**2).mean(axis=-1, keepdims=True) + self.eps)
+        factor = lanes.divide(1, lanes.sqrt((x**2).mean(axis=-1, keepdims=True) + self.eps))
         return ((x * factor * weights["weight"]).reshape(inputs[0].shape),)
 
     @classmethod

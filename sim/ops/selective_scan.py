@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from sim import lanes
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._vector import work
@@ -50,7 +51,7 @@ class SelectiveScan(Op):
         state, made = np.zeros((x.shape[0], *weights["a"].shape)), []
         for t in range(x.shape[1]):
             fed = (step[:, t] * x[:, t])[:, :, None] * first[:, t, None, :]
-            state = np.exp(step[:, t, :, None] * weights["a"]) * state + fed
+            state = lanes.exp(step[:, t, :, None] * weights["a"]) * state + fed
             made.append((state * second[:, t, None, :]).sum(axis=-1) + weights["d"] * x[:, t])
         return (np.stack(made, axis=1),)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Self
 
-import numpy as np
 from pydantic import Field
 
+from sim import lanes
 from sim.kernel import Kernel
 from sim.op import Array, Op, Shape, op
 from sim.ops._axes import axis_of
@@ -35,8 +35,8 @@ class Softmax(Op):
 
     def reference(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> tuple[Array, ...]:
         """Return the softmax, safe from overflow."""
-        shifted = np.exp(inputs[0] - inputs[0].max(axis=self.axis, keepdims=True))
-        return (shifted / shifted.sum(axis=self.axis, keepdims=True),)
+        shifted = lanes.exp(inputs[0] - inputs[0].max(axis=self.axis, keepdims=True))
+        return (lanes.divide(shifted, shifted.sum(axis=self.axis, keepdims=True)),)
 
     @classmethod
     def examples(cls) -> list[tuple[Self, tuple[Shape, ...]]]:

@@ -26,7 +26,7 @@ def process(arch: Arch, operations: tuple[tuple[str, int], ...], elements: int, 
     """Return the lane work with its cycles: every operation takes its cycles in one of the lanes."""
     vector, lanes = arch.vector, arch.lanes
     assert vector is not None  # the caller has checked it
-    cycles = sum(-(-count * vector.cycles_per.get(kind, 1) // lanes) for kind, count in operations)
+    cycles = sum(-(-count * vector.cycles(kind) // lanes) for kind, count in operations)
     return Process(max(cycles, -(-elements // lanes)), operations, elements, moves)
 
 

@@ -53,6 +53,7 @@ def derived(chip: Arch) -> list[tuple[str, str]]:
     if vector is not None:
         rate = show_si(chip.lanes * vector.own_clock(chip.clock), "OPS")
         found.append(("vector", f"{rate}: {_lanes(vector, chip)}{_clock(vector, chip)}"))
+        found += [(f"  {operation}", _method(vector, operation)) for operation in vector.functions]
     if chip.buffers and chip.bounded:
         total = show_bytes(sum(buffer.capacity for buffer in chip.buffers.values()))
         found.append(("on chip", f"{total} in {len(chip.buffers)} buffers"))
@@ -73,6 +74,15 @@ def _clock(unit: Unit, chip: Arch) -> str:
     if "point" not in told:
         return ""
     return f" at {show_si(told['clock_hz'], 'Hz')}, {told['voltage']:g} V (point {told['point']})"
+
+
+def _method(vector: Vector, operation: str) -> str:
+    """Return what a function of the lanes takes, and how far it is off."""
+    method = vector.functions[operation]
+    steps = ", ".join(f"{step} {count}" for step, count in method.steps(operation).items() if count)
+    bound, about = method.error(operation)
+    off = f"off by {bound:.3g} {about} at most"
+    return f"{method.method}, {vector.cycles(operation)} cycles: {steps}; {off} ({method.source})"
 
 
 def _lanes(vector: Vector, chip: Arch) -> str:

@@ -41,7 +41,7 @@ def summarize(result: Result, width: int = 120) -> str:
     """Return all that `run` prints, in lines of `width` characters where names allow it."""
     title = f"{result.workload} on {result.arch}\n"
     last = pipeline if result.fabric else in_memory if result.pim else _worst
-    sections = (_layers, _totals, last, _missing, _notes)
+    sections = (_layers, _totals, last, _chosen, _missing, _notes)
     parts = [title, *(section(result, width) for section in sections)]
     return "\n".join(part for part in parts if part)
 
@@ -169,6 +169,10 @@ def _missing(result: Result, width: int) -> str:
     if not result.not_modelled:
         return ""
     return _listed("Not modelled, so free in these figures:", result.not_modelled, width)
+
+
+def _chosen(result: Result, width: int) -> str:
+    return _listed("Left open, and chosen:", result.chosen, width) if result.chosen else ""
 
 
 def _notes(result: Result, width: int) -> str:

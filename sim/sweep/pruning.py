@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim import bounds, energy
 from sim.arch import OPERANDS, Arch, Simple, build
+from sim.attention.lowering import left_open
 from sim.bounds import Designs, Needs, Vector
 from sim.dataflow import DATAFLOWS
 from sim.errors import ConfigError, TiletickError
@@ -138,7 +139,9 @@ def _alike(sweep: Planned, rows: NDArray[np.int64], least: Costs) -> None:
         if file.layers is not None or chip.fabric or chip.pim or (chip.bounded and not isinstance(chip.memory, Simple)):
             return
         for name, weight in file.workloads.items():
-            lowered = lower(graph_of(name, json.dumps(tuple(sorted(settings.items())))), chip)
+            graph = graph_of(name, json.dumps(tuple(sorted(settings.items()))))
+            fusible = {found.name for found in left_open(graph.expanded.nodes, chip)}
+            lowered = lower(graph, chip, fusible)  # what may be fused has no bound of its own
             for start in range(0, len(rows), BLOCK):
                 block = rows[start : start + BLOCK]
                 space = sweep.space.take(block)
@@ -217,8 +220,16 @@ def _work_energy(chip: Arch, lowered: Lowered, needs: list[Needs]) -> float:
     lanes = chip.vector.dvfs.energy if chip.vector and chip.vector.dvfs else 1.0
     for task in lowered.tasks:
         for kind, count in bounds.lane_operations(task, chip).items():
-            total += count * table.lane(kind, chip.lane_format).pj * lanes
+            total += count * _lane(table, chip, kind) * lanes
     return total
+
+
+def _lane(table: energy.Table, chip: Arch, kind: str) -> float:
+    """Return the pJ of a lane operation, by the method that lanes have for it."""
+    method = chip.vector.functions.get(kind) if chip.vector else None
+    if method is None:
+        return table.lane(kind, chip.lane_format).pj
+    return table.steps(method.steps(kind), chip.lane_format).pj
 
 
 def _sram(technology: str, port_width: int, capacity: Vector) -> tuple[Vector, Vector, Vector]:

@@ -66,7 +66,7 @@ class _OnePass(Layout):
     def slots(self, groups: int) -> dict[str, int]:
         """Return how many slots each operand has, with `groups` groups at once."""
         pairs = 2 + -(-self.late // self.fewest)
-        found = {"input": groups, "weight": 2 * pairs, "output": groups}
+        found = {"input": groups, "weight": pairs if self.kernel.shared else 2 * pairs, "output": groups}
         return found if self.in_place else found | {"intermediate": self.late + 1}
 
     def planned(self) -> Plan:
@@ -78,7 +78,7 @@ class _OnePass(Layout):
 
     def of_group(self, rows: list[Row]) -> list[Node]:
         """Return the steps of a group of query tiles."""
-        return self.cut.keys(rows, self.tile, lambda keys: self.right(keys, "keys", "values"))
+        return self.cut.keys(rows, self.tile, lambda keys: self.right(keys, *dict.fromkeys(("keys", self.values_are))))
 
     def tile(self, tile: Tile) -> list[Node]:
         """Return the steps of one tile of scores."""
@@ -94,7 +94,7 @@ class _OnePass(Layout):
     def kept(self, tile: Tile) -> list[Node]:
         """Return the steps of a tile whose scores stay in the PEs."""
         steps, rows, count = self.steps, tile.rows, self.steps.array.count
-        waits = (("max", 0), ("values", 0), ("added", self.ahead))
+        waits = (("max", 0), (self.values_are, 0), ("added", self.ahead))
         does = ("exponentials", "local_sum", "product")
         return [
             steps.lanes(Order("max", (("scores", 0),), LEAD, does=("running_max",)), ("max", rows * count),
@@ -131,7 +131,7 @@ class _OnePass(Layout):
         softmax = (("max", pairs), ("max", rows), ("add", pairs), ("exp", pairs), ("add", pairs), ("add", rows),
                    ("exp", rows), ("add", rows))  # fmt: skip
         does = ("local_max", "running_max", "exponentials", "local_sum")
-        waits = (("max", 0), ("values", 0), ("added", self.ahead))
+        waits = (("max", 0), (self.values_are, 0), ("added", self.ahead))
         return [
             steps.lanes(Order("max", (("scores", 0),), LEAD, does=does), *softmax, reads=3 * pairs, writes=pairs),
             self.rescaled(tile, ()),

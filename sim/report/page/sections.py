@@ -268,6 +268,8 @@ def _value(key: str, value: Any) -> Cell:
 def left_out(result: Result) -> Markup:
     """Return what chip and network have that these figures leave out, and what was set in vain."""
     parts = [_listed("not_modelled", result.not_modelled) or el("p", "Nothing: all of chip and network is in it.")]
+    if result.chosen:
+        parts += [el("h3", "Left open, and chosen"), _listed("chosen", result.chosen)]
     if result.notes:
         parts += [el("h3", "Set, and without effect"), _listed("notes", result.notes)]
     return section("Not modelled", "What is free in these figures, though it is not in silicon.", *parts)
