@@ -25,6 +25,9 @@ WORDS = {
 """What errors call a kind of file that has another name."""
 
 
+_OTHER = {"arch": "workload", "workload": "arch"}
+
+
 def root() -> Path:
     """Return the folder that holds `arch_configs` and `workloads`: beside `sim` in a checkout, inside it in a wheel."""
     beside = _HERE.parent
@@ -57,6 +60,8 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
         raise ConfigError(Problem(f"is a folder; give the path of the {WORDS.get(kind, kind)}'s file", file=name))
     if looks_like_path:
         raise ConfigError(Problem("no such file", file=name))
+    if kind in _OTHER and name in names(_OTHER[kind]):
+        raise ConfigError(Problem(f"'{name}' is no {kind} but {_OTHER[kind]}; the arch goes before the workload"))
     raise ConfigError(Problem(unknown(WORDS.get(kind, kind), name, names(kind)) + " (or give the path of a file)"))
 
 

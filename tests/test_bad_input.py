@@ -287,6 +287,23 @@ def test_a_setting_that_neither_chip_nor_network_has():
     )
 
 
+def test_a_part_of_ideal_memory_is_no_setting():
+    message = "memory is ideal, without limits; give it some, as in --set 'memory={kind: simple, bandwidth: 8 GB/s}'"
+    for settings in ({"memory.bandwidth": "1 GB/s"}, {"memory": "ideal", "memory.latency": "1 ns"}):
+        with pytest.raises(ConfigError) as error:
+            arch.load("array", settings)
+        assert str(error.value) == f"--set {list(settings)[-1]}: {message}"
+    changed = arch.load("array", {"memory.bandwidth": "1 GB/s", "memory.kind": "simple"})
+    assert changed.memory.bandwidth == 10**9
+    assert arch.load("array", {"memory": "ddr4_2400r", "memory.channels": 2}).memory.channels == 2
+
+
+def test_arch_and_workload_in_the_wrong_order():
+    message = "'resnet50' is no arch but workload; the arch goes before the workload"
+    with pytest.raises(ConfigError, match=message):
+        arch.load("resnet50")
+
+
 def test_a_setting_with_a_wrong_value():
     assert told(CHIP, rows="x") == "--set units.array.rows: expected integer, not 'x'"
     assert told(CHIP, capacity="3") == "--set buffers.all.capacity: size 3 needs a unit, as in '64 KiB'"

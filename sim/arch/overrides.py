@@ -23,9 +23,24 @@ def override(document: Document, overrides: Mapping[str, Any]) -> Document:
         if path in meant:
             raise ConfigError(Problem(f"sets {dotted(path)}, which '--set {meant[path]}' sets too", f"--set {key}"))
         meant[path] = key
+        changed = _spelled_out(changed, path, key, overrides)
         named = path == ("memory",) and isinstance(value, str)
         changed = changed.with_override(path, named_memory(value) if named else value)
     return changed
+
+
+def _spelled_out(document: Document, path: tuple[str, ...], key: str, overrides: Mapping[str, Any]) -> Document:
+    """Return the document with the name of a memory, of which `key` sets a part, as the keys it stands for."""
+    if path[0] != "memory" or len(path) == 1 or {"memory.kind", "arch.memory.kind"} & set(overrides):
+        return document
+    memory = document.data.get("memory")
+    if isinstance(memory, str):
+        memory = named_memory(memory)
+        document = Document(document.file, {**document.data, "memory": memory}, document.places)
+    if memory == {"kind": "ideal"}:
+        message = "memory is ideal, without limits; give it some, as in --set 'memory={kind: simple, bandwidth: 8 GB/s}'"
+        raise ConfigError(Problem(message, f"--set {key}"))
+    return document
 
 
 def _one(document: Document, key: str) -> tuple[str, ...]:
