@@ -293,9 +293,9 @@ def test_a_part_of_ideal_memory_is_no_setting():
         with pytest.raises(ConfigError) as error:
             arch.load("array", settings)
         assert str(error.value) == f"--set {list(settings)[-1]}: {message}"
-    changed = arch.load("array", {"memory.bandwidth": "1 GB/s", "memory.kind": "simple"})
+    changed = arch.load("tiny_4x4", {"memory.bandwidth": "1 GB/s", "memory.kind": "simple"})
     assert changed.memory.bandwidth == 10**9
-    assert arch.load("array", {"memory": "ddr4_2400r", "memory.channels": 2}).memory.channels == 2
+    assert arch.load("tiny_4x4", {"memory": "ddr4_2400r", "memory.channels": 2}).memory.channels == 2
 
 
 def test_arch_and_workload_in_the_wrong_order():
