@@ -38,7 +38,8 @@ def _spelled_out(document: Document, path: tuple[str, ...], key: str, overrides:
         memory = named_memory(memory)
         document = Document(document.file, {**document.data, "memory": memory}, document.places)
     if memory == {"kind": "ideal"}:
-        message = "memory is ideal, without limits; give it some, as in --set 'memory={kind: simple, bandwidth: 8 GB/s}'"
+        limits = "'memory={kind: simple, bandwidth: 8 GB/s}'"
+        message = f"memory is ideal, without limits; give it some, as in --set {limits}"
         raise ConfigError(Problem(message, f"--set {key}"))
     return document
 
