@@ -173,7 +173,7 @@ class Table:
             slowest = np.maximum(slowest, sum(streamed, start=np.zeros(1)) / bandwidth)
             if (stationary, "read") in ways:
                 loads = self.times.unloaded + self.times.accesses(stationary, "read") / bandwidth + self.times.ends
-                slowest = np.maximum(slowest, loads)
+                slowest = np.maximum(slowest, loads - self.times.ahead(stationary, bandwidth))
         return slowest
 
     def mapping(self, number: int) -> Mapping:

@@ -95,6 +95,11 @@ class ArrayTimes:
         lines = np.minimum(pes, self.grid.size[side] * self.packed)
         return np.asarray(lines * (array.count if self.split else 1) * self.arch.bits("partial_sum") / 8 / self.pace)
 
+    def ahead(self, stationary: str, bandwidth: int) -> float:
+        """Return by how many cycles a port makes the first load longer at most: it may come before what streams."""
+        whole = self.array.pes * self.arch.mac_rate * self.arch.bits("partial_sum" if stationary == "output" else stationary) / 8
+        return max(0.0, whole / bandwidth - self.shift)
+
     def accesses(self, operand: str, way: str) -> Vector:
         """Return the bytes of an operand that the array reads or writes on chip."""
         if way == "write" and operand != "output":
