@@ -63,6 +63,8 @@ class Node:
     outputs: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
+    shares: str = ""
+    """The layer whose weights it uses, where it has none of its own."""
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -76,8 +78,8 @@ class Node:
 
     @cached_property
     def parameters(self) -> int:
-        """Trained parameters of this layer."""
-        return self.op.parameters(self.input_shapes)
+        """Trained parameters of this layer; none where it shares those of another."""
+        return 0 if self.shares else self.op.parameters(self.input_shapes)
 
 
 def expand(node: Node) -> tuple[Node, ...]:
@@ -173,6 +175,8 @@ class Graph:
         seeds = np.random.SeedSequence(seed).generate_state(len(self.nodes) or 1)
         weights: Weights = {}
         for index, node in enumerate(self.nodes):
+            if node.shares:
+                continue
             shapes = node.op.weight_shapes(node.input_shapes) | node.op.state_shapes(node.input_shapes)
             for offset, (name, shape) in enumerate(shapes.items()):
                 values = random_integers(shape, int(seeds[index]) + offset)
@@ -190,6 +194,6 @@ class Graph:
         tensors = dict(inputs)
         for node in self.nodes:
             arguments = [tensors[name] for name in node.inputs]
-            results = node.op.reference(arguments, weights.get(node.name, {}))
+            results = node.op.reference(arguments, weights.get(node.shares or node.name, {}))
             tensors.update(zip(node.outputs, results, strict=True))
         return tensors

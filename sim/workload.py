@@ -19,6 +19,7 @@ from sim.expressions import resolve
 from sim.extends import read_extended
 from sim.graph import Graph, Node, NotModelled, Published
 from sim.op import Shape
+from sim.patches import Patches, patched
 from sim.wiring import Wiring
 from sim.yamlfile import Document, Strict, check, in_order
 
@@ -44,6 +45,7 @@ class Workload(Strict):
     inputs: dict[str, list[Any]] = Field(description="input tensors and their shapes")
     blocks: dict[str, Block] = Field({}, description="groups of layers, by name")
     layers: list[dict[str, Any]] = Field(description="operators and blocks, in order")
+    patches: Patches | None = Field(None, description="the first layers run patch by patch, so that no map is whole")
     not_modelled: list[NotModelled] = Field([], description="what the network has and no operator expresses")
 
 
@@ -92,11 +94,23 @@ def _graph(document: Document, path: Path | None, overrides: Mapping[str, object
     problems = problems or _too_large(wiring.nodes, expansion.layers)
     if problems:
         raise ConfigError(*in_order(list(dict.fromkeys(problems))))
-    return Graph(
+    graph = Graph(
         name=file.name, inputs=inputs, nodes=tuple(wiring.nodes), title=file.title, source=file.source,
         digest=_digest(inputs, wiring.nodes, expansion.layers), published=file.published, params=values,
         not_modelled=tuple(entry.model_dump() for entry in file.not_modelled),
     )  # fmt: skip
+    return _in_patches(graph, document, values)
+
+
+def _in_patches(graph: Graph, document: Document, values: Mapping[str, Any]) -> Graph:
+    """Return the graph with its stage of patches written out, where the file has one."""
+    written = document.data.get("patches")
+    if not written:
+        return graph
+    try:
+        return patched(graph, *(resolve(written[key], values) for key in Patches.model_fields))
+    except ValueError as error:
+        raise document.error(("patches",), str(error)) from None
 
 
 def _override(

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     "errors units formats version extras display",
     "textfile yamlfile library extends registry lanes",
-    "arch dram pim kernel op dataflow graph workload blocks expressions wiring inline",
+    "arch dram pim kernel op dataflow graph workload patches blocks expressions wiring inline",
     "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",
     "timeline hardware frontend tiers engine programs layout bounds",

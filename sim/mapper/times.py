@@ -97,7 +97,8 @@ class ArrayTimes:
 
     def ahead(self, stationary: str, bandwidth: int) -> float:
         """Return by how many cycles a port makes the first load longer at most: it may come before what streams."""
-        whole = self.array.pes * self.arch.mac_rate * self.arch.bits("partial_sum" if stationary == "output" else stationary) / 8
+        bits = self.arch.bits("partial_sum" if stationary == "output" else stationary)
+        whole = self.array.pes * self.arch.mac_rate * bits / 8
         return max(0.0, whole / bandwidth - self.shift)
 
     def accesses(self, operand: str, way: str) -> Vector:
