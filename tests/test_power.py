@@ -112,8 +112,30 @@ def test_the_page_tells_power_and_levels_and_nothing_without_a_record(result):
     assert "Power over time" not in bare and "Buffers over time" not in bare
 
 
+OTHERS = [
+    ("gddr6_aim", "gpt2", {"phase": "decode", "depth": 1, "context": 100}), ("hbm_pim_like", "gemv:2048x2048", {}),
+    ("streaming_fabric", "attention:1x2x64x16", {}), ("finn_zcu104", "mobilenet_v2", {"size": 32}),
+    ("npu_fabric_pim", "gpt2", {"phase": "decode", "depth": 1, "context": 50}),
+]  # fmt: skip
+"""Chips that are no arrays, and one that is everything."""
+
+
+@pytest.mark.parametrize(("arch", "network", "settings"), OTHERS, ids=[f"{case[0]} {case[1]}" for case in OTHERS])
+def test_banks_and_fabrics_have_power_over_time_that_adds_up(arch, network, settings):
+    run = sim.run(arch, network, settings, record=True)
+    found = power(run)
+    seconds = np.diff(found.edges) / run.clock_hz
+    for component, pj in run.energy_pj["by_component"].items():
+        assert float(np.sum(found.watts[component] * seconds)) == pytest.approx(pj * 1e-12, rel=1e-9)
+        assert float(found.watts[component].min()) >= -1e-12
+    assert found.peak > 1.05 * found.average, "it is not spread evenly"
+    assert "Power over time" in to_page(run)
+    assert any("power" in event["name"] for event in json.loads(to_trace(run))["traceEvents"])
+
+
 def test_where_layers_do_not_say_what_components_took_there_is_no_power_over_time():
     banks = sim.run("gddr6_aim", "gemv:1024x1024", record=True)
+    banks = replace(banks, layers=tuple(replace(layer, energy_by_component={}) for layer in banks.layers))
     assert power(banks) is None and "Power over time" not in to_page(banks)
     message = r"^no layer of the result says what its components took, so there is no power over time$"
     with pytest.raises(ConfigError, match=message):

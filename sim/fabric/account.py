@@ -126,7 +126,7 @@ class Account:
             macs=macs, utilization=macs / (fold.macs * (end - start)) if macs else 0.0,
             mapping_efficiency=used / slots if slots else 0.0, compute_cycles=causes["compute"],
             bound=max(CAUSES, key=lambda cause: causes[cause]), causes=causes, traffic_bytes=traffic,
-            energy_pj=spent.total_pj, fused=tuple(stage.task.fused),
+            energy_pj=spent.total_pj, energy_by_component=spent.by_component, fused=tuple(stage.task.fused),
             mapping={"pe": fold.pe, "simd": fold.simd, "interval": fold.cycles, "weights": _where(run, stage, fold)},
         )  # fmt: skip
         return layer, counts

@@ -101,7 +101,7 @@ class Account:
             mapping_efficiency=job.macs / slots if slots else 0.0, compute_cycles=causes["compute"],
             bound=max(CAUSES, key=lambda cause: causes[cause]),
             causes={cause: causes[cause] for cause in CAUSES if causes[cause]}, traffic_bytes=traffic,
-            energy_pj=spent.total_pj, fused=job.fused,
+            energy_pj=spent.total_pj, energy_by_component=spent.by_component, fused=job.fused,
             mapping={"order": self.device.spec.order, "programs": job.programs, "parts": job.parts,
                      "program_cycles": job.product.cost.cycles, "rows": job.stored_rows,
                      "padded_outputs": job.padded} if job.product else None,

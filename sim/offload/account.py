@@ -58,12 +58,13 @@ class SharedBook(Book):
         causes = timeline.ledgers[task.unit].of_layer(index)
         start, end = timeline.spans[index]
         macs = sum(kernel.macs for kernel in task.kernels if isinstance(kernel, Contraction))
+        spent = energy.account(counts, self.costs, {}, 0.0)
         return Layer(
             name=task.name, op=task.op, unit=task.unit, start=start, cycles=end - start, macs=macs,
             utilization=macs / (deeds.peak * (end - start)) if deeds.peak and end > start else 0.0,
             mapping_efficiency=deeds.used / deeds.slots if deeds.slots else 0.0,
             compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
-            causes=causes, traffic_bytes=traffic, energy_pj=energy.account(counts, self.costs, {}, 0.0).total_pj,
+            causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj, energy_by_component=spent.by_component,
             mapping=dict(deeds.mapping), fused=tuple(task.fused),
         ), counts  # fmt: skip
 

@@ -42,7 +42,7 @@ class Power:
 def power(result: Result, windows: int = 200) -> Power | None:
     """Return the power of a recorded run in up to `windows` windows.
 
-    None where nothing was recorded, or no layer says what its components took (fabrics, banks that multiply).
+    None where nothing was recorded, or no layer says what its components took.
 
     What a layer's actions took in a unit is spread over the cycles in which the unit works on the layer, in a buffer
     over those of all units. What belongs to no layer (leakage, refresh, standby) is spread over the whole run. So the
