@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sim import display
 from sim.version import __version__
 
 if TYPE_CHECKING:
@@ -89,6 +90,14 @@ __all__ = [
     "stream",
     "summarize",
 ]
+
+
+def _picture(chip: Any) -> str:
+    """Return the picture of a chip, for notebooks."""
+    return str(importlib.import_module("sim.report.page.chip").embedded(chip))
+
+
+display.DRAWERS["chip"] = _picture
 
 
 def __getattr__(name: str) -> Any:

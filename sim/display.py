@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 CAUSE_COLOURS = {
     "compute": "#0072B2", "fill": "#9BC9E8", "drain": "#56B4E9", "wait_input": "#E69F00", "wait_weight": "#D55E00",
@@ -18,8 +19,16 @@ CAUSE_HATCHES = {
 }  # fmt: skip
 """What tells causes apart where there is no colour; in the words of matplotlib. Those without differ in lightness."""
 
+DRAWERS: dict[str, Callable[[Any], str]] = {}
+"""Pictures of things by their kind ("chip"), from modules above those that show them; the package fills it in."""
+
 MOST_ROWS = 12
 """Rows of a table in a cell; of more, these and how many are left out."""
+
+
+def drawn(kind: str, thing: Any) -> str:
+    """Return the picture of a thing; empty where nothing draws its kind."""
+    return DRAWERS[kind](thing) if kind in DRAWERS else ""
 
 
 class Html(str):

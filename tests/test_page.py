@@ -196,3 +196,11 @@ def test_a_page_that_cannot_be_written_is_a_mistake(capsys):
 def test_page_and_json_cannot_share_a_target(capsys):
     assert main(["run", "tiny_4x4", "gemm:9x9x9", "--report", "-", "--json", "-"]) == 2
     assert capsys.readouterr().err == "--json and --report cannot both go to '-'\n"
+
+
+@pytest.mark.parametrize("name", ["edge_tpu_like", "eyeriss", "pim_gpt", "finn_zcu104", "npu_fabric_pim", "array"])
+def test_a_chip_shows_its_table_and_its_picture_in_a_notebook(name):
+    shown = sim.load_arch(name)._repr_html_()
+    assert "<table" in shown and shown.count("<svg") == 1 and "off-chip memory" in shown
+    assert not re.search(r"url\(|https?://|<script", shown)
+    assert all(unit in shown for unit in sim.load_arch(name).units)

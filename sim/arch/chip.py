@@ -244,12 +244,12 @@ class Arch(Strict):
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        """Return the chip as a table of its parts with the keys that were set of each."""
+        """Return the chip as a table of its parts with the keys that were set of each, and as a picture."""
         parts = {**self.units, **self.buffers, "memory": self.memory, **({"link": self.link} if self.link else {})}
         rows = [(name, getattr(part, "kind", "buffer"), _keys(part)) for name, part in parts.items()]
         rows += [(name, "tier", _keys(tier)) for name, tier in self.tiers.items()]
         about = [(show_si(self.clock, "Hz"), "clock"), (self.technology, "technology")]
-        return display.card(self.name, about, display.table(("part", "kind", "set"), rows))
+        return display.card(self.name, about, display.table(("part", "kind", "set"), rows), display.drawn("chip", self))
 
     @property
     def families(self) -> set[str]:

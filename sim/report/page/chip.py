@@ -8,7 +8,7 @@ from sim.arch import Arch, Systolic, Vector, channel
 from sim.arch.buffer import Buffer
 from sim.arch.unit import Unit
 from sim.report.page.charts import box, line, svg, text
-from sim.report.page.markup import Markup, short
+from sim.report.page.markup import Markup, el, short
 from sim.result import Result
 from sim.units import show_bytes, show_si
 
@@ -24,8 +24,21 @@ MOST_CELLS = 12
 """PEs, or lanes, that are drawn along a side; of more, as many."""
 
 
-def picture(chip: Arch, result: Result) -> Markup:
-    """Return the picture of `chip`, its buffers filled to their peak in `result`."""
+STYLE = (
+    ".tt-chip svg{width:100%;max-width:860px;height:auto;font:13px system-ui,sans-serif}"
+    ".tt-chip text{fill:currentColor}.tt-chip .strong{font-weight:600}.tt-chip .hit{fill:none}"
+    ".tt-chip .wire{stroke:#5b6470;stroke-width:2}.tt-chip .cell{fill:#0072b2}.tt-chip .box{fill:#8881;stroke:#5b6470}"
+)
+"""How the picture looks outside a page, in light and dark notebooks."""
+
+
+def embedded(chip: Arch) -> Markup:
+    """Return the picture of `chip` for a notebook, with the style that it needs."""
+    return el("div", el("style", Markup(STYLE)), picture(chip, None), class_="tt-chip")
+
+
+def picture(chip: Arch, result: Result | None) -> Markup:
+    """Return the picture of `chip`, its buffers filled to their peak in `result` where there is one."""
     rows = max(len(chip.buffers), len(chip.units), 1)
     height = rows * ROW + 20
     middle = height / 2
@@ -52,9 +65,9 @@ def _memory(chip: Arch, middle: float) -> Iterator[Markup]:
     yield line(x + width, middle, LEFT_BUS, middle, "wire")
 
 
-def _buffer(name: str, buffer: Buffer, top: float, middle: float, result: Result) -> Iterator[Markup]:
+def _buffer(name: str, buffer: Buffer, top: float, middle: float, result: Result | None) -> Iterator[Markup]:
     x, width = COLUMNS[1]
-    peak = result.buffers.get(name, {}).get("peak_bytes")
+    peak = result.buffers.get(name, {}).get("peak_bytes") if result is not None else None
     centre = top + HIGH / 2
     tip = f"{name}: {show_bytes(buffer.capacity)}" + ("" if peak is None else f", {show_bytes(peak)} at its fullest")
     yield from _elbow(LEFT_BUS, middle, x, centre)
