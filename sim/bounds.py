@@ -362,9 +362,10 @@ def _fold_cycles(
 
     By the formulas measured on RTL, knobs and conventions included. With R rows, C columns and S streamed operands:
     weight stationary 2R + C + S a fold, with two weight buffers max(S, 2R + C) (wave) or S + R + C (global); output
-    stationary S + 2R + C, overlapped S + R + C - 1. They hold for one register at each end; SCALE-Sim's conventions
-    take 2 less, less the drain in output stationary. All of `stream` passes `least` times, in one fold or in parts in
-    several. A port that needs `streamed` cycles for all streams, or `loaded` for all loads but the first, adds to it.
+    stationary S + 2R + C, overlapped S + R + C - 1, without a gap max(S, C). They hold for one register at each end;
+    SCALE-Sim's conventions take 2 less, less the drain in output stationary. All of `stream` passes `least` times, in
+    one fold or in parts in several. A port that needs `streamed` cycles for all streams, or `loaded` for all loads but
+    the first, adds to it.
     """
     rows, cols = designs.rows, designs.cols
     knobs = array.sram_read_latency + array.pe_pipeline - 2
@@ -374,6 +375,9 @@ def _fold_cycles(
         each = rows + cols - 2 + (0 if array.dataflow == "os" else rows)
         return passing + folds * each, passing + (folds - 1) * each
     if array.dataflow == "os":
+        if array.drain == "stream":
+            core = np.maximum(passing, folds * cols)
+            return core + rows + 2 * cols - 1 + knobs + out, core
         copied, drain = rows + cols - 1 + knobs, 1 + rows + out
         each = copied if array.drain == "overlap" else copied + drain
         return passing + (folds - 1) * each + copied + drain, passing + (folds - 1) * each

@@ -53,7 +53,7 @@ def settings(draw: Any) -> dict[str, Any]:
         "array.rows": draw(st.integers(1, 9)), "array.cols": draw(st.integers(1, 9)),
         "array.dataflow": draw(st.sampled_from(("ws", "os", "is"))), "array.weight_buffers": draw(st.integers(1, 2)),
         "array.swap": draw(st.sampled_from(("wave", "global"))),
-        "array.drain": draw(st.sampled_from(("serial", "overlap"))),
+        "array.drain": draw(st.sampled_from(("serial", "overlap", "stream"))),
         "array.sram_read_latency": draw(st.integers(0, 2)), "array.output_register": draw(st.integers(0, 2)),
         "array.pe_pipeline": draw(st.integers(1, 3)), "array.convention": draw(st.sampled_from(("rtl", "scalesim"))),
         "inputs.capacity": draw(size), "weights.capacity": draw(size), "outputs.capacity": draw(size),
@@ -99,12 +99,12 @@ def bound_against_run(network: str, data: Any) -> None:
 
 
 @law(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.sampled_from(("ws", "os", "is")), st.integers(1, 2),
-     st.integers(1, 4), quick=20, full=500)  # fmt: skip
+     st.sampled_from(("serial", "overlap", "stream")), st.integers(1, 4), quick=20, full=500)  # fmt: skip
 def test_without_memory_the_bound_of_a_product_is_exact(
-    m: int, n: int, k: int, flow: str, buffers: int, rate: int
+    m: int, n: int, k: int, flow: str, buffers: int, drain: str, rate: int
 ) -> None:
-    chosen = {"array.dataflow": flow, "array.weight_buffers": buffers, "array.rows": 7, "array.cols": 5,
-              "array.rates": {"int8": rate}}  # fmt: skip
+    chosen = {"array.dataflow": flow, "array.drain": drain, "array.weight_buffers": buffers, "array.rows": 7,
+              "array.cols": 5, "array.rates": {"int8": rate}}  # fmt: skip
     chip, graph = arch_module.load("array", chosen), workload.open_workload(f"gemm:{m}x{n}x{k}")
     designs, lowered = Designs.of(chip), lower(graph, chip)
     least = bounds.cycles(bounds.needs_of(lowered, chip, designs), lowered, chip, designs)
