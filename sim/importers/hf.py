@@ -80,6 +80,16 @@ FAMILIES: dict[str, Family] = {
          "scoring_func": ("sigmoid",), "norm_topk_prob": (True,)},
         left_out={"num_nextn_predict_layers": "multi-token prediction"},
     ),
+    "deepseek_v2": Family(
+        "deepseek_v3",
+        {**_DECODER, **_FFN, **_SPARSE, "kv_rank": "kv_lora_rank", "nope": "qk_nope_head_dim",
+         "rope": "qk_rope_head_dim", "value": "v_head_dim", "experts": "n_routed_experts",
+         "dense_layers": "first_k_dense_replace"},
+        {"q_rank": ("q_lora_rank", None), "rope_base": ("rope_theta", 10000.0), "eps": ("rms_norm_eps", 1e-6)},
+        {**_SILU, "attention_bias": (False,), "moe_layer_freq": (1,), "tie_word_embeddings": (False,),
+         "scoring_func": ("softmax",), "norm_topk_prob": (False,)},
+        {"score": "softmax", "gate_bias": False, "renormalize": False},
+    ),
     "gpt2": Family(
         "gpt2", {"hidden": "n_embd", "depth": "n_layer", "heads": "n_head", "vocab": "vocab_size",
                  "positions": "n_positions"},
@@ -149,13 +159,36 @@ def _unfit(config: dict[str, Any], family: Family, file: str) -> list[Problem]:
     for name in family.needs.values():
         if name not in config:
             problems.append(Problem(f"missing field '{name}', which a {config['model_type']} needs", file))
-        elif type(config[name]) is not int or config[name] < 0:
-            problems.append(Problem(f"expected a whole number, not {json.dumps(config[name])}", file, key=name))
+        elif not _fits(int, config[name], least=int(name not in _MAY_BE_NONE)):
+            problems.append(_wrong("a whole number", config[name], file, name))
+    for param, (name, default) in family.takes.items():
+        kind = next((k for k, params in _KINDS.items() if param in params), int)
+        if config.get(name, default) is not None and not _fits(kind, config.get(name, default), least=1):
+            problems.append(_wrong(_CALLED[kind], config[name], file, name))
     for name, allowed in family.only.items():
         if config.get(name, allowed[0]) not in allowed:
             said, fit = json.dumps(config[name]), " or ".join(map(json.dumps, allowed))
             problems.append(Problem(f"{said} is not modelled for a {config['model_type']}, only {fit}", file, key=name))
     return problems
+
+
+_MAY_BE_NONE = frozenset({"first_k_dense_replace", "type_vocab_size"})
+"""Counts that may be zero."""
+_KINDS: dict[type, tuple[str, ...]] = {bool: ("tied", "renormalize"), float: ("rope_base", "eps")}
+"""Kinds of optional params; all others are whole numbers."""
+_CALLED: dict[type, str] = {bool: "true or false", float: "a number", int: "a whole number"}
+
+
+def _fits(kind: type, value: Any, least: int) -> bool:
+    """Return whether a value is of its kind, and no number of too little."""
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    return isinstance(value, int | float if kind is float else int) and (value > 0 if kind is float else value >= least)
+
+
+def _wrong(wanted: str, value: Any, file: str, field_name: str) -> Problem:
+    above = " above zero" if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0 else ""
+    return Problem(f"expected {wanted}{above}, not {json.dumps(value)}", file, key=field_name)
 
 
 def _workload(config: dict[str, Any], family: Family, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -171,7 +204,7 @@ def _workload(config: dict[str, Any], family: Family, name: str) -> tuple[dict[s
         "name": name, "extends": family.base, "title": str(title), "source": "config.json of a published model",
         "params": params | dict(family.fixed),
     }  # fmt: skip
-    if config["model_type"] == "deepseek_v3":
+    if "n_shared_experts" in config and family.base == "deepseek_v3":
         params = data["params"]
         params["shared_ffn"] = config.get("n_shared_experts", 0) * config["moe_intermediate_size"]
     left_out = [what for key, what in family.left_out.items() if config.get(key)]
