@@ -27,7 +27,8 @@ def bare(chip: Arch) -> Arch:
     assert isinstance(array, Systolic)  # its name says so
     if chip.mac_rate > 1:
         told = f"PEs are shown that make one product a cycle, not {chip.mac_rate}"
-        raise ConfigError(Problem(f"{told}; choose formats of rate 1, or --set rates={{}}", key=f"units.{name}.rates"))
+        way_out = f"choose formats of rate 1, or --set {name}.rates={{}}"
+        raise ConfigError(Problem(f"{told}; {way_out}", key=f"units.{name}.rates"))
     if array.count > 1:
         message = f"register by register there is one array, not {array.count}; --set count=1"
         raise ConfigError(Problem(message, key=f"units.{name}.count"))

@@ -185,5 +185,16 @@ def test_register_by_register_views_ask_for_plain_pes() -> None:
         check("bit_fusion", "gemm:4x4x4", {"precision.weight": "int4", "precision.input": "int4"})
     assert str(error.value) == (
         "units.array.rates: PEs are shown that make one product a cycle, not 4; choose formats of rate 1, or "
-        "--set rates={}"
+        "--set array.rates={}"
     )
+
+
+def test_one_rate_or_function_can_be_set_by_its_key() -> None:
+    chip = load("tiny_4x4", {"array.rates.int8": 2, "vector.functions.div.method": "newton", "cycles_per.exp": 3})
+    assert chip.array is not None
+    assert chip.vector is not None
+    assert (chip.array.rates, chip.vector.cycles_per) == ({"int8": 2}, {"exp": 3})
+    assert chip.vector.functions["div"].method == "newton"
+    with pytest.raises(TiletickError) as error:
+        load("tiny_4x4", {"array.rates.int3": 2})
+    assert "unknown number format 'int3'" in str(error.value)

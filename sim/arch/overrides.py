@@ -63,14 +63,37 @@ def keys(document: Document) -> list[str]:
 
 
 def resolve(document: Document, key: str) -> list[tuple[str, ...]]:
-    """Return the paths that a dotted `key` may mean: the whole path, else every path that ends in it."""
+    """Return the paths that a dotted `key` may mean: the whole path, else every path that ends in it.
+
+    What is kept by name (rates, functions, cycles) may get a new one: `array.rates.int4`; the schema judges it.
+    """
     wanted = tuple(key.removeprefix("arch.").split("."))
     paths = _paths(document)
     if wanted in paths:
         return [wanted]
     if wanted[0] in Arch.model_fields:
         return [wanted]  # may be new (link, buffers.l2.capacity); the schema judges it
-    return sorted(path for path in paths if path[-len(wanted) :] == wanted)
+    found = sorted(path for path in paths if path[-len(wanted) :] == wanted)
+    return found or _inside(document, paths, wanted)
+
+
+def _inside(document: Document, paths: set[tuple[str, ...]], wanted: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the paths of what `wanted` names inside of something that a chip keeps by name, of a unit or a part."""
+    arch, _ = check(Arch, document)
+    for cut in range(1, len(wanted)):
+        owner, rest = wanted[:-cut], wanted[-cut:]
+        found = [(*path, *rest) for path in sorted(paths) if path[-len(owner) :] == owner and _by_name(arch, path)]
+        if found:
+            return found
+    return []
+
+
+def _by_name(arch: Arch | None, path: tuple[str, ...]) -> bool:
+    """Return whether there stands a mapping whose keys are free."""
+    value: Any = arch
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+    return isinstance(value, dict)
 
 
 def _paths(document: Document) -> set[tuple[str, ...]]:
