@@ -80,7 +80,8 @@ def test_what_waits_for_memory_hardly_notices_a_slower_array() -> None:
 
 
 def test_lanes_at_half_the_clock_take_twice_the_cycles() -> None:
-    plain, half = (run(chip(point, "vector", memory="ideal"), "attention:1x1x64x8") for point in ("base", "half"))
+    apart: dict[str, Any] = {"memory": "ideal", "mapping": {"attention": "layers"}}
+    plain, half = (run(chip(point, "vector", **apart), "attention:1x1x64x8") for point in ("base", "half"))
     (before,), (after,) = ([la.cycles for la in each.layers if la.op == "softmax"] for each in (plain, half))
     assert after == 2 * before
 
