@@ -6,6 +6,7 @@ from fractions import Fraction
 from unittest.mock import patch
 
 import pytest
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from sim.arch import Arch
@@ -15,7 +16,7 @@ from sim.hardware.folds import load_cycles, load_pieces
 from sim.hardware.ports import ARRAY, CHANNEL, LANES, Flow, Port, Ports
 from sim.kernel import Contraction, VectorWork
 from sim.mapping import Mapping, Tiling
-from sim.plan import moves_of, steps
+from sim.plan import Process, moves_of, steps
 from sim.planner import Surroundings, plan_contraction, plan_vector
 from tests.laws import law, runs_of_stages
 
@@ -122,20 +123,26 @@ FASTER = (
 )
 
 
-@law(narrow_runs(), st.sampled_from(FASTER), quick=25, full=1500)
-def test_a_faster_memory_costs_no_cycles_on_random_runs(case, change):
-    """No theorem where lanes and transfers share a port: see the anomaly below."""
+def lanes_work(stages):
+    return any(isinstance(step, Process) for stage in stages for step, _ in steps(stage.plan.body))
+
+
+@law(narrow_runs(), st.sampled_from(FASTER), quick=25, full=500)
+def test_a_faster_memory_costs_no_cycles_where_lanes_are_idle(case, change):
+    """False where lanes and transfers share a port: see the anomaly below."""
     arch, stages = case
+    assume(not lanes_work(stages))
     part, faster = change
     before = getattr(arch, part)
     better = arch.model_copy(update={part: before.model_copy(update=faster(before))})
     assert Engine(better).run(stages).cycles <= Engine(arch).run(stages).cycles
 
 
-@law(narrow_runs(), st.integers(1, 20), st.data(), quick=25, full=1500)
-def test_a_wider_port_costs_no_cycles_on_random_runs(case, more, data):
+@law(narrow_runs(), st.integers(1, 20), st.data(), quick=25, full=500)
+def test_a_wider_port_costs_no_cycles_where_lanes_are_idle(case, more, data):
     """As above: lanes that wait behind a transfer may wait longer for one that comes earlier."""
     arch, stages = case
+    assume(not lanes_work(stages))
     name = data.draw(st.sampled_from(sorted(arch.buffers)))
     wider = arch.buffers[name].model_copy(update={"bandwidth": arch.buffers[name].bandwidth + more})
     better = arch.model_copy(update={"buffers": {**arch.buffers, name: wider}})
