@@ -78,8 +78,8 @@ def test_most_blocks_of_a_deep_network_are_not_simulated(monkeypatch: pytest.Mon
     made: list[int] = []
     run = Engine.run
 
-    def counted(self: Engine, *args: Any) -> Timeline:
-        timeline = run(self, *args)
+    def counted(self: Engine, *args: Any, **more: Any) -> Timeline:
+        timeline = run(self, *args, **more)
         made.append(self.sequence)
         return timeline
 
