@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.arch import Arch, Systolic, Vector
-from sim.hardware.buffers import Buffers, Slot
+from sim.hardware.buffers import SPACE, Buffers, Slot
 from sim.hardware.unit import Job, Signal, Wait
 from sim.plan import (
     START,
@@ -202,9 +202,8 @@ class FrontEnd:
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.buffers.take(operand, size, self.index, slots)
-        waits: list[Wait] = [(v.release, "wait_output_space") for v in victims if v.release is not None]
-        # An output's place is free when it is stored, so that the store of its own work step must go first.
-        return slot, waits, max((v.freed_at + (v.operand == "output") for v in victims), default=-1)
+        waits: list[Wait] = [(v.release, SPACE) for v in victims if v.release is not None]
+        return slot, waits, _freed(victims)
 
     def _window(self, cause: str) -> list[Wait]:
         """Return the wait for the work step that must be over before anything this far ahead of it begins."""
@@ -227,6 +226,8 @@ class FrontEnd:
         elif not step.partial:
             slot, space, freed = self._take(step.operand, max(step.bytes, step.room))
             waits += space
+            if slot.taken and _freed(slot.taken) > max(self.floor, self.work - LOOKAHEAD):
+                self.buffers.doubt(slot)  # stores go ahead of it that would not with more room
         waits += self._window("wait_output_space")
         self.floor = max(self.floor, freed, self.work - LOOKAHEAD)
         self.flush(None if step.partial else self.floor)
@@ -236,7 +237,7 @@ class FrontEnd:
         if self.behind is not None:
             self.behind.loaded(self.index, step, at, job)
         if slot is not None:
-            job.on_start = lambda: self.buffers.fill(slot)
+            job.on_start = partial(self._begin, job, [slot])
         self.queues.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
         if step.makes:
@@ -250,6 +251,8 @@ class FrontEnd:
         slot, waits, freed = self._take(step.operand, step.bytes)
         self.claimed.append(slot)
         self.room[step.operand] = waits, freed
+        if slot.taken and step.makes:
+            self.buffers.doubt(slot)  # loads into it wait later
         if step.makes:
             self._make(step.makes, waits)
         else:
@@ -285,11 +288,12 @@ class FrontEnd:
     def _fill(self, job: Job) -> None:
         """Let a job that begins count what was claimed before it as filled."""
         if self.claimed:
-            job.on_start, self.claimed = partial(self._fill_all, self.claimed), []
+            job.on_start, self.claimed = partial(self._begin, job, self.claimed), []
 
-    def _fill_all(self, slots: list[Slot]) -> None:
+    def _begin(self, job: Job, slots: list[Slot], start: int) -> None:
+        """Count what begins to be filled as a job starts."""
         for slot in slots:
-            self.buffers.fill(slot)
+            self.buffers.fill(slot, job.waits, job.shift, start)
 
     def _delay(self, job: Job, unit: str, order: Order) -> None:
         """Queue a job behind the turns that it lets go first, and those that have waited for this turn to end."""
@@ -368,6 +372,11 @@ class FrontEnd:
             release = self.made[step.after][-1][0][0]
         if release is not None:
             self.buffers.free(step.operand, self.index, release, self.work)
+
+
+def _freed(slots: Sequence[Slot]) -> int:
+    """Return the work step that must be over before all places are free: an output's when it is stored too."""
+    return max((slot.freed_at + (slot.operand == "output") for slot in slots), default=-1)
 
 
 def _first_weights(nodes: Sequence[Node]) -> Load | None:

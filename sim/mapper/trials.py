@@ -2,8 +2,8 @@
 
 A run takes the same cycles on every chip with the same units, memory, link and buffers, however large those are,
 as long as no buffer is ever short: room is granted in the order of the plan, and capacity enters nowhere else. So
-it holds for every capacity that is no smaller than the most it claimed; in a buffer that was short, as the places
-of others were taken, for the same capacity only.
+it holds for every capacity that is no smaller than the most it claimed. Where places of others were taken as room was
+short, it holds for the same capacity, and for all larger ones if nothing ever waited for such a place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sim.arch import Arch
+from sim.arch import Arch, Dram
 from sim.engine import Engine
 from sim.frontend import Read, Stage
 from sim.hardware.buffers import Buffers
@@ -52,9 +52,11 @@ class Room:
     @classmethod
     def of(cls, buffers: Buffers) -> Room:
         """Return the room that a run took; of a short buffer, all there is."""
-        arch, short = buffers.arch, frozenset(buffers.short)
-        claimed = buffers.claimed | {name: arch.buffers[name].tile_capacity for name in short}
-        return cls(tuple(claimed.items()), short)
+        arch = buffers.arch
+        claimed = buffers.claimed | {name: arch.buffers[name].tile_capacity for name in buffers.short}
+        # With DRAM controllers it is of effect what a queue waits for, not only for how long.
+        short = buffers.short if isinstance(arch.memory, Dram) else buffers.binding
+        return cls(tuple(claimed.items()), frozenset(short))
 
     def holds(self, arch: Arch) -> bool:
         """Return whether a run on `arch` would go the same way."""
