@@ -42,6 +42,7 @@ class Book:
         self.costs: dict[tuple[str, str], Cost] = {}
         self.not_modelled: list[dict[str, Any]] = []
         self.leakage: dict[str, float] = {}
+        self.shifted: dict[int, dict[str, int]] = {}
         self.tiers: Schedule | None = None
         """What is fetched from slower memories, once it is known; bytes by layer and tier."""
         self.fetched: dict[int, dict[str, int]] = {}
@@ -109,7 +110,11 @@ class Book:
         """Return the whole account of a run."""
         chip, tasks = self.chip, lowered.tasks
         self.fetched = self.tiers.by_layer() if self.tiers else {}
-        per_stage = [totals(stage.plan) for stage in stages]
+        known: dict[int, Totals] = {}  # equal layers share the body of their plans
+        for stage in stages:
+            if id(stage.plan.body) not in known:
+                known[id(stage.plan.body)] = totals(stage.plan)
+        per_stage = [known[id(stage.plan.body)] for stage in stages]
         by_layer: list[list[tuple[Plan, Totals]]] = [[] for _ in tasks]
         for stage, total in zip(stages, per_stage, strict=True):
             by_layer[stage.layer].append((stage.plan, total))
@@ -310,7 +315,7 @@ class Book:
         if total.macs:
             chip = self.chip.seen("weight" if isinstance(plan.kernel, VectorWork) else plan.kernel.right_is)
             counts[self.array, self._mac(plan.kernel)] = total.macs
-            counts[self.array, "register"] = total.pe_cycles * _register_bits(chip) + _shifted_bits(plan, chip)
+            counts[self.array, "register"] = total.pe_cycles * _register_bits(chip) + self._shifted_bits(plan, chip)
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
             counts[self.array, "hop"] = counts.get((self.array, "hop"), 0) + elements * bits
@@ -325,6 +330,14 @@ class Book:
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
+
+    def _shifted_bits(self, plan: Plan, chip: Arch) -> float:
+        """Return the register bits written on the way into the PEs and out of them."""
+        key = id(plan.body)  # the stages of a run outlive its account
+        if key not in self.shifted:
+            self.shifted[key] = shifted(plan, self.chip)
+        formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
+        return sum(chip.bits(formats[operand]) * words for operand, words in self.shifted[key].items())
 
     def _lane(self, operation: str, number_format: str, in_lanes: bool) -> Cost:
         """Return the cost of an operation beside products; in lanes that of the method that they have for it."""
@@ -354,12 +367,6 @@ class Book:
             per = 1 / 8 if memory == "dram" or memory in self.chip.tiers else self.chip.buffers[memory].port_width
             if moved:
                 counts[memory, direction] = counts.get((memory, direction), 0) + moved / per
-
-
-def _shifted_bits(plan: Plan, chip: Arch) -> float:
-    """Return the register bits written on the way into the PEs and out of them."""
-    formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
-    return sum(chip.bits(formats[operand]) * words for operand, words in shifted(plan, chip).items())
 
 
 def _register_bits(chip: Arch) -> float:

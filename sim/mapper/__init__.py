@@ -77,7 +77,7 @@ def search(
     best, simulated = _best(bench, candidates)
     if best is None:
         raise _nothing_fits(kernel, arch, around, wish)
-    return Choice(best.mapping, bench.plan(best.mapping), int(best.cycles), simulated)
+    return Choice(best.mapping, bench.chosen(best.mapping), int(best.cycles), simulated)
 
 
 @dataclass(frozen=True, order=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sim.arch import Arch, Dram
@@ -21,7 +22,7 @@ from sim.kernel import Contraction, VectorWork
 from sim.mapper.scout import Scout
 from sim.mapping import Mapping, Tiling
 from sim.plan import Plan
-from sim.planner import Surroundings, chunk_counts, plan_contraction
+from sim.planner import Surroundings, Works, chunk_counts, plan_contraction
 from sim.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ NETWORKS = 32
 """Whole networks remembered at most, about a megabyte each: chips of other capacities come close to each other."""
 TABLES = 256
 """Tables of candidates remembered at most, about 100 KB each."""
+
+PLANS = 1024
+"""Plans of mappings that were chosen remembered at most, about 20 KB each."""
 
 _WORDS = {"name", "description", "source", "technology", "mapping"}
 """Keys of a chip that say nothing about the time of a given plan."""
@@ -90,6 +94,8 @@ class Trials:
         self.numbers: dict[Any, int] = {}
         self.tables: dict[Hashable, Table] = {}
         self.chunks: dict[Hashable, Plan] = {}
+        self.works: dict[int, Works] = {}
+        self.plans: dict[Hashable, Plan] = {}
         self.networks: dict[Hashable, list[tuple[Room, Timeline]]] = {}
 
     def number(self, arch: Arch, *about: Hashable) -> int:
@@ -120,6 +126,20 @@ class Trials:
             _forget(self.tables, TABLES)
         return self.tables[key]
 
+    def worked(self, number: int, make: Callable[[], Works]) -> Works:
+        """Return what units do for tiles of a contraction, whatever the capacities."""
+        if number not in self.works:
+            self.works[number] = make()
+            _forget(self.works, TABLES)
+        return self.works[number]
+
+    def plan(self, key: Hashable, make: Callable[[], Plan]) -> Plan:
+        """Return the plan of a mapping that was chosen."""
+        if key not in self.plans:
+            self.plans[key] = make()
+            _forget(self.plans, PLANS)
+        return self.plans[key]
+
     def chunk(self, work: VectorWork, arch: Arch, on_chip: frozenset[str], search: Callable[[], Plan]) -> Plan:
         """Return the plan of vector work; the chunks to choose from all fit, none is ever short of room."""
         counts = tuple(chunk_counts(work, arch, on_chip))
@@ -142,7 +162,7 @@ class Trials:
         return found
 
 
-def _forget(known: dict[Hashable, Any], most: int) -> None:
+def _forget(known: dict[Any, Any], most: int) -> None:
     """Forget what has been known for longest, down to so many."""
     while len(known) > most:
         del known[next(iter(known))]
@@ -157,10 +177,19 @@ class Bench:
         self.kernel, self.arch, self.unit, self.around, self.trials = kernel, arch, unit, around, trials
         self.number = trials.number(arch, *bare(kernel, around)) if trials else 0
         self.scout = Scout(arch)
+        make = partial(Works, arch, kernel, around)
+        self.works = trials.worked(self.number, make) if trials else make()
 
     def plan(self, mapping: Mapping) -> Plan:
         """Return the plan of a candidate."""
-        return plan_contraction(Tiling(self.kernel, mapping), self.arch, self.unit, self.around)
+        return plan_contraction(Tiling(self.kernel, mapping), self.arch, self.unit, self.around, self.works)
+
+    def chosen(self, mapping: Mapping) -> Plan:
+        """Return the plan of the best."""
+        if self.trials is None:
+            return self.plan(mapping)
+        plan = self.trials.plan((self.number, mapping), partial(self.plan, mapping))
+        return replace(plan, name=self.kernel.name, kernel=self.kernel)
 
     def least(self, mapping: Mapping, limit: int | None) -> Trial | None:
         """Return a lower bound of the cycles of a candidate alone, mostly exact; None where it exceeds `limit`."""

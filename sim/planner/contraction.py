@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 from sim.arch import Arch
 from sim.dataflow import Dim
@@ -24,6 +25,7 @@ from sim.plan import (
     Process,
     Reduce,
     Store,
+    TileWork,
 )  # fmt: skip
 from sim.planner.tiles import tile_work
 from sim.planner.vector import process
@@ -42,61 +44,95 @@ class Surroundings:
 ALONE = Surroundings()
 
 
-@dataclass(frozen=True)
-class Context:
-    """Where a loop body stands: the tile sizes that the loops around it have fixed."""
+class Context(NamedTuple):
+    """Where a loop body stands: the sizes that the loops around it have left, and the inputs of a channel it reads."""
 
-    g: int
-    fixed: tuple[tuple[Dim, TileLoop], ...] = ()
+    extent: Extent
+    read: int
     first: bool = True
     last: bool = True
 
-    def size(self, dim: Dim, whole: int) -> int:
-        """Return the size along `dim`: the tile's where a loop has fixed it, else `whole`."""
-        return next((loop.size for d, loop in self.fixed if d == dim), whole)
 
-    def extent(self, kernel: Contraction) -> Extent:
-        """Return the sizes along (g, m, n, k)."""
-        return (self.g, self.size("m", kernel.m), self.size("n", kernel.n), self.size("k", kernel.k))
+class Works:
+    """What units do for the tiles of one contraction on one chip, worked out once for all of its plans."""
+
+    def __init__(self, arch: Arch, kernel: Contraction, around: Surroundings) -> None:
+        self.arch, self.kernel, self.around = arch, kernel, around
+        self.processed = processed(arch, around)
+        self.bits = {o: round(16 * arch.bits(o)) for o in ("weight", "input", "output", "partial_sum")}
+        self.whole = kernel.input_elements // (kernel.groups * kernel.channels)
+        self._tiles: dict[Hashable, TileWork] = {}
+        self._finishes: dict[Extent, list[Process]] = {}
+
+    def bytes(self, operand: str, elements: int) -> int:
+        """Return the bytes that elements of an operand take."""
+        return -(-elements * self.bits[operand] // 128)
+
+    def tile(self, tiling: Tiling, extent: Extent, first: bool) -> TileWork:
+        """Return what the array does for a tile; where nothing follows it reads the parameters that sums begin with."""
+        mapping = tiling.mapping
+        key = (extent, first, mapping.packed, mapping.split, mapping.lowering)
+        found = self._tiles.get(key)
+        if found is None:
+            found = tile_work(tiling, self.arch, extent, first)
+            if first and not self.processed:
+                parameters = read_parameters(self.arch, self.kernel, self.around, extent)
+                found = replace(found, moves=(*found.moves, *parameters))
+            self._tiles[key] = found
+        return found
+
+    def finish(self, extent: Extent) -> list[Process]:
+        """Return what lanes do for the outputs of `extent`."""
+        if extent not in self._finishes:
+            self._finishes[extent] = finish(self.arch, self.kernel, self.around, extent)
+        return self._finishes[extent]
 
 
 class _Builder:
     """Builds the tile loops of one contraction, from the outermost inwards."""
 
-    def __init__(self, tiling: Tiling, arch: Arch, around: Surroundings) -> None:
-        self.tiling, self.arch = tiling, arch
-        self.around, self.on_chip, self.parameters = around, around.on_chip, around.parameters
+    def __init__(self, tiling: Tiling, works: Works) -> None:
+        self.tiling, self.arch, self.works = tiling, works.arch, works
         self.kernel, self.mapping = tiling.kernel, tiling.mapping
-        self.count = arch.array.count if arch.array else 1
+        self.on_chip, self.parameters = works.around.on_chip, works.around.parameters
+        self.count = self.arch.array.count if self.arch.array else 1
+        self.bounded = self.arch.bounded
+        self.copies = sum_copies(self.mapping, self.arch, min(self.mapping.k, self.kernel.k))
+        self.levels = {o: self.mapping.level(o) for o in RELEVANT}
+        self.whole_sums = "k" in self.mapping.inside("output")
 
     def body(self) -> tuple[Node, ...]:
         return tuple(
-            Loop("g", loop.count, start, loop.size, self.level(0, Context(loop.size)))
+            Loop("g", loop.count, start, loop.size, self.level(0, self.context(loop.size)))
             for loop, start in _starts(self.tiling.group_loops)
         )
+
+    def context(self, groups: int) -> Context:
+        """Return where the body of the loop over groups stands."""
+        kernel = self.kernel
+        return Context((groups, kernel.m, kernel.n, kernel.k), self.works.whole)
 
     def level(self, depth: int, context: Context) -> tuple[Node, ...]:
         opening, closing = self.open_parameters(depth, context), list[Node]()
         freed = [Free("parameter")] if opening else []
-        for operand in ("weight", "input", "output"):
-            if self.mapping.level(operand) == depth:
+        for operand, level in self.levels.items():
+            if level == depth:
                 opening += self.open(operand, context)
                 closing += self.close(operand, context)
         inner = (self.compute(context),) if depth == 3 else self.loops(depth, context)
         reduce: list[Node] = []
         if depth == 3 and self.mapping.split == "k":
-            extent = context.extent(self.kernel)
-            others = sum_copies(self.mapping, self.arch, extent[3]) - 1
-            reduce = [Reduce(self.arch.bytes_of("partial_sum", prod(extent[:3])) * others)] if others else []
+            others = sum_copies(self.mapping, self.arch, context.extent[3]) - 1
+            reduce = [Reduce(self.works.bytes("partial_sum", prod(context.extent[:3])) * others)] if others else []
         return (*opening, *inner, *reduce, *closing, *freed)
 
     def open_parameters(self, depth: int, context: Context) -> list[Node]:
         """Return the load of the parameters whose scope this is, where sums begin in it or lanes finish them."""
-        wanted = context.last if processed(self.arch, self.around) else context.first
-        if not (self.parameters and self.arch.bounded and wanted and self.tiling.parameter_level == depth):
+        wanted = context.last if self.works.processed else context.first
+        if not (self.parameters and self.bounded and wanted and self.tiling.parameter_level == depth):
             return []
-        g, _, n, _ = context.extent(self.kernel)
-        size = self.arch.bytes_of("partial_sum", share_of(self.parameters, self.kernel, g, n))
+        g, _, n, _ = context.extent
+        size = self.works.bytes("partial_sum", share_of(self.parameters, self.kernel, g, n))
         return [Load("parameter", size, (g, 1, n, 1))]
 
     def loops(self, depth: int, context: Context) -> tuple[Node, ...]:
@@ -112,22 +148,16 @@ class _Builder:
         )
 
     def compute(self, context: Context) -> Compute:
-        extent = context.extent(self.kernel)
-        work = tile_work(self.tiling, self.arch, extent, context.first)
-        if context.first and not processed(self.arch, self.around):
-            parameters = read_parameters(self.arch, self.kernel, self.around, extent)
-            work = replace(work, moves=(*work.moves, *parameters))
-        return Compute(work, extent, context.first)
+        return Compute(self.works.tile(self.tiling, context.extent, context.first), context.extent, context.first)
 
     def open(self, operand: str, context: Context) -> list[Node]:
-        size, extent = self.size(operand, context), context.extent(self.kernel)
+        size, extent = self.size(operand, context), context.extent
         if operand == "output":
-            resumed = not context.first and "k" not in self.mapping.inside("output")
-            copies = sum_copies(self.mapping, self.arch, min(self.mapping.k, self.kernel.k))
-            claim = [Claim("output", size * copies)] if self.arch.bounded else []
+            resumed = not context.first and not self.whole_sums
+            claim = [Claim("output", size * self.copies)] if self.bounded else []
             return [*claim, *([Load("output", size, extent, partial=True)] if resumed and claim else [])]
         steps: list[Node] = []
-        if self.arch.bounded and operand not in self.on_chip:
+        if self.bounded and operand not in self.on_chip:
             steps.append(Load(operand, size, extent))
         if (self.mapping.split, operand) in (("m", "weight"), ("n", "input")):
             steps.append(Broadcast(operand, size * (self.count - 1)))
@@ -135,30 +165,26 @@ class _Builder:
 
     def close(self, operand: str, context: Context) -> list[Node]:
         if operand != "output":
-            return [Free(operand)] if self.arch.bounded and operand not in self.on_chip else []
-        extent = context.extent(self.kernel)
-        elements = prod(extent[:3])
-        if not context.last and "k" not in self.mapping.inside("output"):
-            size = self.arch.bytes_of("partial_sum", elements)
-            return [Store(size, extent, partial=True), Free("output")] if self.arch.bounded else []
-        steps: list[Node] = [*finish(self.arch, self.kernel, self.around, extent)]
-        if self.arch.bounded:
+            return [Free(operand)] if self.bounded and operand not in self.on_chip else []
+        extent = context.extent
+        if not context.last and not self.whole_sums:
+            size = self.works.bytes("partial_sum", prod(extent[:3]))
+            return [Store(size, extent, partial=True), Free("output")] if self.bounded else []
+        steps: list[Node] = [*self.works.finish(extent)]
+        if self.bounded:
             if "output" not in self.on_chip:
-                steps.append(Store(self.arch.bytes_of("output", elements), extent))
+                steps.append(Store(self.works.bytes("output", prod(extent[:3])), extent))
             steps.append(Free("output"))
         return steps
 
     def size(self, operand: str, context: Context) -> int:
         """Return the bytes of the tile of `operand` in this scope."""
-        kernel = self.kernel
-        g, m, n, k = context.extent(kernel)
+        g, m, n, k = context.extent
         if operand == "output":
-            return self.arch.bytes_of("partial_sum", g * m * n)
+            return self.works.bytes("partial_sum", g * m * n)
         if operand == "weight":
-            return self.arch.bytes_of("weight", g * n * k)
-        whole = kernel.input_elements // (kernel.groups * kernel.channels)
-        read = next((loop.window for d, loop in context.fixed if d == "m"), whole)
-        return self.arch.bytes_of("input", g * read * channels(kernel, k))
+            return self.works.bytes("weight", g * n * k)
+        return self.works.bytes("input", g * context.read * channels(self.kernel, k))
 
 
 def processed(arch: Arch, around: Surroundings) -> bool:
@@ -188,8 +214,12 @@ def read_parameters(arch: Arch, kernel: Contraction, around: Surroundings, exten
 
 
 def _fix(context: Context, dim: Dim, loop: TileLoop, first: bool = True, last: bool = True) -> Context:
-    ends = (first, last) if dim == "k" else (context.first, context.last)
-    return Context(context.g, (*context.fixed, (dim, loop)), *ends)
+    (g, m, n, k), read, began, ends = context
+    if dim == "m":
+        return Context((g, loop.size, n, k), loop.window, began, ends)
+    if dim == "n":
+        return Context((g, m, loop.size, k), read, began, ends)
+    return Context((g, m, n, loop.size), read, first, last)
 
 
 def _starts(tiles: Sequence[TileLoop]) -> list[tuple[TileLoop, int]]:
@@ -219,9 +249,11 @@ def _nest(dim: Dim, tiles: Sequence[TileLoop], body: Callable[[TileLoop], tuple[
     )
 
 
-def plan_contraction(tiling: Tiling, arch: Arch, unit: str, around: Surroundings = ALONE) -> Plan:
-    """Return the plan of a contraction among what surrounds it."""
-    body = _Builder(tiling, arch, around).body()
+def plan_contraction(
+    tiling: Tiling, arch: Arch, unit: str, around: Surroundings = ALONE, works: Works | None = None
+) -> Plan:
+    """Return the plan of a contraction among what surrounds it; `works` are those of the same three, if there are."""
+    body = _Builder(tiling, works or Works(arch, tiling.kernel, around)).body()
     slots = [(o, arch.buffers[arch.buffer_of(o)].slots) for o in RELEVANT] if arch.bounded else []
     slots += [("parameter", count) for o, count in slots if o == "output" and around.parameters]
     return Plan(tiling.kernel.name, tiling.kernel, unit, body, tuple(slots), tiling.mapping)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -79,8 +81,22 @@ def evaluate(works: Sequence[Work], stopped: Callable[[], bool] = lambda: False)
     for work in works:
         if stopped():
             break
-        found.append(_evaluate(work))
+        with _young_garbage():
+            found.append(_evaluate(work))
     return found
+
+
+@contextmanager
+def _young_garbage() -> Iterator[None]:
+    """Let the garbage collector look once, at what is new: it would go through all that is remembered, often."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.collect(0)
+            gc.enable()
 
 
 def _evaluate(work: Work) -> Outcome:

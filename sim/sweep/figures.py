@@ -18,7 +18,7 @@ OWN = ("energy_pj", "edp", "area_mm2")
 """Figures that a sweep adds: energy in total in pJ, energy times time in J s, area in mm2."""
 
 _TEXT = {"layers", "not_modelled", "provenance", "schema", "arch", "workload", "convention"}
-_NUMBERS = {field.name for field in fields(Result)} - _TEXT
+_NUMBERS = [field.name for field in fields(Result) if field.name not in _TEXT]
 """Fields of a result in which there are numbers."""
 
 
@@ -54,9 +54,8 @@ def is_figure(name: str) -> bool:
 
 def figures_of(result: Result, area_mm2: float | None) -> Figures:
     """Return every number of a result by dotted name, layers left out, with energy in total, EDP and area."""
-    data = {k: v for k, v in result.to_dict().items() if k in _NUMBERS}
     found: Figures = {}
-    _walk(data, "", found)
+    _walk({name: getattr(result, name) for name in _NUMBERS}, "", found)
     found["energy_pj"] = result.energy_pj["total"]
     found["edp"] = found["energy_pj"] * 1e-12 * result.seconds
     if area_mm2 is not None:
