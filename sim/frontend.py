@@ -237,7 +237,7 @@ class FrontEnd:
         if self.behind is not None:
             self.behind.loaded(self.index, step, at, job)
         if slot is not None:
-            job.on_start = partial(self._begin, job, [slot])
+            job.on_start = partial(self._begin, [slot])
         self.queues.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
         if step.makes:
@@ -288,9 +288,9 @@ class FrontEnd:
     def _fill(self, job: Job) -> None:
         """Let a job that begins count what was claimed before it as filled."""
         if self.claimed:
-            job.on_start, self.claimed = partial(self._begin, job, self.claimed), []
+            job.on_start, self.claimed = partial(self._begin, self.claimed), []
 
-    def _begin(self, job: Job, slots: list[Slot], start: int) -> None:
+    def _begin(self, slots: list[Slot], job: Job, start: int) -> None:
         """Count what begins to be filled as a job starts."""
         for slot in slots:
             self.buffers.fill(slot, job.waits, job.shift, start)

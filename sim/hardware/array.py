@@ -66,7 +66,7 @@ class ArrayUnit(Unit):
         stream = max(int(env.now), loading + load, self.stream_from)
         job.start = loading if timing.load else stream
         if job.on_start:
-            job.on_start(stream)
+            job.on_start(job, stream)
         last = stream + timing.last
         self.stream(timing, stream, last)
         self._book(job, timing, stream, load, first, rest)

@@ -57,7 +57,7 @@ class Mover(Unit):
         """Let a job begin now, and book what it waited for."""
         job.start = int(self.env.now)
         if job.on_start:
-            job.on_start(job.start)
+            job.on_start(job, job.start)
         self._note_dependency(job)
         self.catch_up(job.shift)
         begin = job.start + job.shift

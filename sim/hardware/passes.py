@@ -67,7 +67,7 @@ class PassUnit(Unit):
         lag = max(0, self.written - start)
         job.start = start
         if job.on_start:
-            job.on_start(start)
+            job.on_start(job, start)
         busy = self._busy(work, lag)
         for port, size in self.ports.demands(work.moves):
             if port.shared:

@@ -95,8 +95,8 @@ class Job:
         self.unit = ""
         self.booked: list[tuple[str, int, int]] = []
         """Cause, cycles, and how many layers before its own they belong to."""
-        self.on_start: Callable[[int], None] | None = None
-        """Told when it starts (of an array: streams), in the cycles of the run."""
+        self.on_start: Callable[[Job, int], None] | None = None
+        """Told of it when it starts (on an array: streams), and in which cycle of the run."""
         self.stream: Callable[[Position], NDArray[np.int64]] | None = None
         self.at: Position = {}
         """Where the loops around it stand, and from that the addresses of a transfer; for memory that asks for them."""

@@ -47,7 +47,7 @@ class Task:
         self.done, self.released = Moment(), Moment()
         self.start = self.end = self.work = self.before = 0
         self.queue: Queue | None = None
-        self.on_start: Callable[[int], None] | None = None
+        self.on_start: Callable[[Task, int], None] | None = None
 
 
 class Queue:

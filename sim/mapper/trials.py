@@ -35,7 +35,7 @@ NETWORKS = 32
 TABLES = 256
 """Tables of candidates remembered at most, about 100 KB each."""
 
-PLANS = 1024
+PLANS = 256
 """Plans of mappings that were chosen remembered at most, about 20 KB each."""
 
 _WORDS = {"name", "description", "source", "technology", "mapping"}

@@ -78,24 +78,25 @@ def graph_of(workload: str, settings: str) -> Graph:
 def evaluate(works: Sequence[Work], stopped: Callable[[], bool] = lambda: False) -> list[Outcome]:
     """Return the outcome of each work, in order; fewer of them where `stopped` says so in between."""
     found = []
-    for work in works:
-        if stopped():
-            break
-        with _young_garbage():
+    with _collector_paused():
+        for work in works:
+            if stopped():
+                break
             found.append(_evaluate(work))
+            gc.collect(0)
     return found
 
 
 @contextmanager
-def _young_garbage() -> Iterator[None]:
-    """Let the garbage collector look once, at what is new: it would go through all that is remembered, often."""
+def _collector_paused() -> Iterator[None]:
+    """Let the garbage collector look at what is new alone: it would go through all that is remembered, often."""
     running = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if running:
-            gc.collect(0)
+            gc.collect()
             gc.enable()
 
 
