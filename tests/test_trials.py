@@ -7,13 +7,18 @@ from hypothesis import strategies as st
 
 from sim import workload
 from sim.arch import Arch
-from sim.errors import MappingError
+from sim.engine import Engine
+from sim.errors import CapacityError, MappingError
+from sim.frontend import Read, Stage
 from sim.graph import Graph
 from sim.kernel import Axis, Contraction
 from sim.mapper import Choice, Trials, search
+from sim.mapper.trials import Room
+from sim.mapping import Mapping, Tiling
+from sim.planner import plan_contraction
 from sim.result import Result
 from sim.simulate import simulate
-from tests.laws import arches, law
+from tests.laws import arches, law, mappings, tight
 
 NETWORK = """name: n
 inputs: {x: [1, 6, 9, 9]}
@@ -139,3 +144,66 @@ def test_chips_that_differ_in_more_than_capacity_share_nothing(key: str) -> None
     for data in (base, changed, base | {"name": "other", "technology": "22nm"}):
         found(kernel, Arch.model_validate(data), trials)
     assert len(trials.numbers) == 2
+
+
+@st.composite
+def runs(draw: Any) -> tuple[Arch, list[Stage]]:
+    """Two to four products behind each other, some of which read what the one before stores, on a chip with little room
+    for the largest of them."""
+    arch, stages, sizes = draw(arches(bounded=True, knobs=True)), list[Stage](), dict[str, int]()
+    for layer in range(draw(st.integers(2, 4))):
+        kernel = draw(products())
+        tiling = Tiling(kernel, draw(mappings(kernel, arch)))
+        for name, buffer in tight(tiling, arch).buffers.items():
+            sizes[name] = max(sizes.get(name, 0), buffer.capacity)
+        reads = (Read("input", f"t{layer - 1}"),) if layer and draw(st.booleans()) else ()
+        stages.append(Stage(plan_contraction(tiling, arch, "array"), layer, reads, f"t{layer}"))
+    return of_sizes(arch, {name: size + draw(st.integers(0, size)) for name, size in sizes.items()}), stages
+
+
+def of_sizes(arch: Arch, sizes: dict[str, int]) -> Arch:
+    """Return the chip with buffers of so many bytes."""
+    changed = {name: arch.buffers[name].model_copy(update={"capacity": size}) for name, size in sizes.items()}
+    return arch.model_copy(update={"buffers": changed})
+
+
+@law(runs(), st.data(), quick=40, full=6000)
+def test_a_run_goes_the_same_way_on_every_chip_that_its_room_holds_for(run: tuple[Arch, list[Stage]], data: Any) -> None:
+    """Whole: every cycle of every unit by cause and layer, every span, the most that was in each buffer."""
+    chip, stages = run
+    engine = Engine(chip)
+    try:
+        found = engine.run(stages)
+    except CapacityError:
+        return
+    room = Room.of(engine.buffers)
+    for more in data.draw(st.permutations((1, 2, 5, 100))):
+        other = of_sizes(chip, {n: b.capacity + data.draw(st.integers(0, 8)) * more for n, b in chip.buffers.items()})
+        if room.holds(other):
+            assert Engine(other).run(stages) == found
+
+
+def in_turn(bandwidth: str, sizes: list[int]) -> tuple[Arch, list[Stage]]:
+    """Return products of so many rows, one tile each, with room for about two in their buffer."""
+    chip = Arch.model_validate({
+        "name": "chip", "clock": "1 GHz", "units": {"array": {"kind": "systolic", "rows": 4, "cols": 4}},
+        "buffers": {"inputs": {"capacity": "400 B", "holds": ["input"]},
+                    "rest": {"capacity": "1 MiB", "holds": ["weight", "output"]}},
+        "memory": {"kind": "simple", "bandwidth": bandwidth},
+    })  # fmt: skip
+    plans = (plan_contraction(Tiling(Contraction("c", 4, 4, m), Mapping(m, 4, 4)), chip, "array") for m in sizes)
+    return chip, [Stage(plan, layer) for layer, plan in enumerate(plans)]
+
+
+@pytest.mark.parametrize(("sizes", "short", "binding"), [
+    ([20, 20, 20, 20], set(), set()), ([40, 10, 10, 10, 10, 40], {"inputs"}, set()), ([90, 90], {"inputs"}, {"inputs"}),
+])  # fmt: skip
+def test_only_a_place_that_is_waited_for_binds_a_run_to_its_capacity(
+    sizes: list[int], short: set[str], binding: set[str]
+) -> None:
+    chip, stages = in_turn("100 GB/s" if binding else "1 GB/s", sizes)
+    engine = Engine(chip)
+    found = engine.run(stages)
+    assert (engine.buffers.short, engine.buffers.binding) == (short, binding)
+    larger = of_sizes(chip, {"inputs": 100_000, "rest": chip.buffers["rest"].capacity})
+    assert (Engine(larger).run(stages) == found) == (not binding) == Room.of(engine.buffers).holds(larger)
