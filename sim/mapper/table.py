@@ -72,6 +72,7 @@ class Table:
         assert channel is not None  # only bounded memory is searched
         self.grid = grid
         self.times = ArrayTimes(grid, self.arch, self.split, self.packed, self.lowering)
+        self.times.hold_up(self._streaming_port())
         copies = np.minimum(self.times.array.count, grid.size["k"]) if self.split == "k" else 1
         self.holding = Holding(grid, self.arch, self.around, channel, copies)
         self.bounds = Bounds(grid, self.times, self.holding, self.arch, self.around)
@@ -166,14 +167,19 @@ class Table:
 
     def _slowest_port(self) -> Vector:
         """Return the cycles that the narrowest port needs for the array's accesses, a value a tile."""
-        slowest = np.zeros(len(self.grid.tiles))
-        stationary = self.times.flow.stationary if self.times.flow.stationary != "output" else ""
+        slowest, stationary = self._streaming_port(), self.times.flow.stationary
         for bandwidth, ways in ports_of(self.arch):
-            streamed = [self.times.accesses(o, way) for o, way in ways if o != stationary]
-            slowest = np.maximum(slowest, sum(streamed, start=np.zeros(1)) / bandwidth)
-            if (stationary, "read") in ways:
+            if (stationary, "read") in ways and stationary != "output":
                 loads = self.times.unloaded + self.times.accesses(stationary, "read") / bandwidth + self.times.ends
                 slowest = np.maximum(slowest, loads - self.times.ahead(stationary, bandwidth))
+        return slowest
+
+    def _streaming_port(self) -> Vector:
+        """Return the cycles that the narrowest port needs for what streams move: all but what is loaded before them."""
+        slowest, stationary = np.zeros(len(self.grid.tiles)), self.times.flow.stationary
+        for bandwidth, ways in ports_of(self.arch):
+            streamed = [self.times.accesses(o, way) for o, way in ways if o != stationary or o == "output"]
+            slowest = np.maximum(slowest, sum(streamed, start=np.zeros(1)) / bandwidth)
         return slowest
 
     def mapping(self, number: int) -> Mapping:

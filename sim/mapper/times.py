@@ -43,6 +43,8 @@ class ArrayTimes:
         self.shift = self._timing(1).load * self.pace
         """Cycles in which what stays in the PEs is shifted in."""
         folds = self.folds[sides[0]] * self.folds[sides[1]] * packs
+        self.count = folds * self.grid.count[stream]
+        """Folds in all."""
         self.busy = folds * intervals + self.ends
         waits = pace * self.grid.each(stream, lambda tiles: sum(c * self._timing(s).after_load for c, s, _ in tiles))
         self.unloaded = folds * waits
@@ -52,6 +54,16 @@ class ArrayTimes:
         self.final[stream] = final
         self.final_packs = self.grid.each("g", lambda tiles: -(-tiles[-1][1] // self.packed))
         self.last = self.remaining(frozenset())
+
+    def hold_up(self, cycles: Vector) -> None:
+        """Let all streams together take so many cycles at least, which is what a port needs for what they move.
+
+        The interval of folds is convex in the length of their streams: it is least in all where they are equal.
+        """
+        stream = np.floor(cycles / (self.count * self.pace) * (1 - 1e-12)).astype(np.int64)
+        each, index = np.unique(stream, return_inverse=True)
+        intervals = np.array([self.flow.timing(self.array, max(1, int(size))).interval for size in each])
+        self.busy = np.maximum(self.busy, self.count * self.pace * intervals[index.reshape(-1)] + self.ends)
 
     def _gap(self, size: int) -> float:
         """Return the cycles from the end of a stream to the next one at most, with nothing else to wait for."""
