@@ -168,7 +168,7 @@ def of_sizes(arch: Arch, sizes: dict[str, int]) -> Arch:
 
 
 @law(runs(), st.data(), quick=40, full=6000)
-def test_a_run_goes_the_same_way_on_every_chip_that_its_room_holds_for(run: tuple[Arch, list[Stage]], data: Any) -> None:
+def test_a_run_goes_the_same_way_on_every_chip_its_room_holds_for(run: tuple[Arch, list[Stage]], data: Any) -> None:
     """Whole: every cycle of every unit by cause and layer, every span, the most that was in each buffer."""
     chip, stages = run
     engine = Engine(chip)
