@@ -38,6 +38,16 @@ def test_compare_explains_layer_by_layer(tmp_path: Path, capsys: pytest.CaptureF
     assert cli.main(["compare", *files]) == 0
     printed = capsys.readouterr().out
     assert f"{files[1]} against {files[0]}: -" in printed
-    assert "1 layers differ" in printed
+    assert "1 layer differs" in printed
     assert "gemm: " in printed
     assert "waiting for inputs from memory" in printed
+
+
+def test_chips_of_different_clocks_are_compared_in_seconds() -> None:
+    first, other = sim.run("tiny_4x4", "gemm:32x16x24"), sim.run("tiny_4x4", "gemm:32x16x24", {"clock": "500 MHz"})
+    (found,) = differences(first, other)
+    assert found.cycles / other.clock_hz == pytest.approx(other.seconds - first.seconds)
+    assert sum(change for _, change in found.causes) == pytest.approx(found.cycles)
+    text = explain(("a", first), ("b", other), 200)
+    assert text.startswith("b against a: -7.128 us (")
+    assert "(clocks of 500 MHz against 100 MHz: times are compared, not cycles); 1 layer differs\n" in text
