@@ -17,6 +17,7 @@ from sim.arch import Arch
 from sim.errors import ConfigError
 from sim.layers import lower
 from sim.report.power import power
+from sim.report.show import show
 from sim.simulate import open_both, run
 from tests.laws import law
 
@@ -133,6 +134,12 @@ def test_a_published_chip_runs_at_its_points() -> None:
     ratio = slow.energy_pj["by_action"]["array.mac"] / base.energy_pj["by_action"]["array.mac"]
     assert ratio == pytest.approx(0.82**2)
     assert "high: 250 MHz at 1.17 V" in sim.summarize(fast)
+
+
+def test_points_are_shown_with_their_units_in_lines_of_the_page() -> None:
+    text = show("eyeriss", {"point": "low"}, width=100)
+    assert "clock        100 MHz" in text and "voltage      0.82 V" in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 COMPANION = "extends: pim_gpt\nname: mine\nunits: {{companion: {{{}dvfs: {{nominal: base, points: {{{}}}}}}}}}\n"

@@ -170,6 +170,14 @@ def test_rates_that_make_no_sense_are_told(table: dict[str, int], message: str) 
     assert message in told(IDEAL | {"array.rates": table})
 
 
+def test_a_rate_of_one_more_format_is_set_by_its_own_key() -> None:
+    """The way out that the message tells: rates may have formats that the file does not name."""
+    wide = {"precision.weight": "int16", "precision.input": "int16", "memory": "ideal", "array.rates.int16": 1}
+    assert sim.run("bit_fusion", "gemm:8x8x16", wide).cycles == 2 * 16 + 32 + 8
+    assert sim.run("array", "gemm:10x4x32", IDEAL | {"array.rates.int8": 2}).cycles == 4 * (8 + 4 + 10)
+    assert "unknown number format 'int3'" in told(IDEAL | {"array.rates.int3": 2})
+
+
 def test_units_that_run_at_one_rate_are_told() -> None:
     assert told({"array.rates": {"int8": 1}, "array.dataflow": "rs"}).endswith(
         "PEs of dataflow 'rs' take one word a cycle from their scratchpads; rates need ws, os or is"

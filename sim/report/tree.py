@@ -24,6 +24,7 @@ SHOWS: dict[str, Callable[[Any], str]] = {
     "bandwidth": lambda value: show_si(value, "B/s"),
     "frequency": lambda value: show_si(value, "Hz"),
     "time": lambda value: show_si(value, "s") if value else "0 s",
+    "voltage": lambda value: f"{value:g} V",
 }
 """How a value in the base unit of its dimension is written."""
 
@@ -37,6 +38,10 @@ def tree(model: BaseModel, width: int, leave_out: frozenset[str] = frozenset()) 
     for key, value, meaning in lines:
         first = f"{key:{key_size}}{GAP}{value:{value_size}}{GAP}"
         rest = " " * (key_size + len(GAP) + value_size + len(GAP))
+        if len(first) > width:  # a sentence: what it means follows on a line of its own
+            short = first[: key_size + len(GAP)]
+            shown.append(wrap(value, width, short, " " * len(short)))
+            first = rest
         shown.append(wrap(meaning, width, first, rest) if meaning else first.rstrip() + "\n")
     return "".join(shown)
 
