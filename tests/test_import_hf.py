@@ -129,3 +129,16 @@ def test_the_command_writes_the_workload_and_says_what_it_holds(
     assert main(["import", "hf", str(tmp_path / "config.json"), "-o", str(tmp_path / "xl.yaml")]) == 0
     said = capsys.readouterr().out
     assert "1,557,611,200 parameters, 307,200 bytes of KV cache a token in bf16" in said
+
+
+def test_strict_refuses_what_is_not_modelled_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "config.json", tmp_path / "mine.yaml"
+    source.write_text(json.dumps(CONFIGS["deepseek_v3"][0]))
+    assert main(["import", "hf", str(source), "-o", str(out), "--strict"]) == 2
+    assert capsys.readouterr().err == f"{source}: not modelled: multi-token prediction\n"
+    assert not out.exists()
+    source.write_text(json.dumps(CONFIGS["deepseek_v2"][0]))
+    assert main(["import", "hf", str(source), "-o", str(out), "--strict"]) == 0
+    assert out.exists()

@@ -40,6 +40,8 @@ class Report:
     text: str
     notes: tuple[str, ...]
     counts: dict[str, int]
+    missing: tuple[str, ...] = ()
+    """What the file has and is not modelled."""
 
 
 def read_text(path: Path) -> str:

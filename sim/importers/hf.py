@@ -131,7 +131,8 @@ def import_hf(path: str | Path, out: str | Path | None = None) -> Report:
     counts = {"layers": len(graph.nodes), "parameters": graph.parameters}
     if graph.cache_elements:
         counts["bytes_of_KV_cache_a_token_in_bf16"] = 2 * graph.cache_elements
-    return Report("workload", source, target, text, tuple(notes), counts)
+    missing = tuple(entry["what"] for entry in data.get("not_modelled", ()))
+    return Report("workload", source, target, text, tuple(notes), counts, missing)
 
 
 def _read(path: Path) -> dict[str, Any]:

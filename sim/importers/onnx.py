@@ -33,7 +33,7 @@ def import_onnx(path: str | Path, out: str | Path, sizes: Mapping[str, int] | No
     graph = load(str(target))
     _same_shapes(network, graph.tensors, str(source))
     counts = network.counts | {"parameters": graph.parameters, "macs": graph.macs}
-    return Report("workload", source, target, text, tuple(notes), counts)
+    return Report("workload", source, target, text, tuple(notes), counts, tuple(network.reasons))
 
 
 def _same_shapes(network: _Network, found: Mapping[str, Any], file: str) -> None:

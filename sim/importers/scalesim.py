@@ -9,6 +9,7 @@ stationary are counted more than once. The CONVENTIONS of scalesim_topology and 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from sim.errors import ConfigError, Problem
 from sim.importers.document import Report, read_text, to_yaml, write
@@ -30,7 +31,10 @@ def import_scalesim(path: str | Path, out: str | Path | None = None) -> Report:
     read = read_config if config else read_topology
     made = read(source, "" if target is None else target.stem)
     text = to_yaml(made.data, made.notes) if target is None else write(made.data, target, made.notes)
-    return Report("arch" if config else "workload", source, target, text, made.notes, made.counts)
+    missing = [f"{entry['what']}: {', '.join(entry['where'])}" for entry in made.data.get("not_modelled", ())]
+    missing += [note.removeprefix("Not modelled, of ") for note in made.notes if note.startswith("Not modelled, of ")]
+    kind: Literal["arch", "workload"] = "arch" if config else "workload"
+    return Report(kind, source, target, text, made.notes, made.counts, tuple(missing))
 
 
 def _is_config(path: Path) -> bool:
