@@ -11,7 +11,12 @@ import numpy as np
 from sim.dram.counters import Counters
 from sim.dram.device import Device
 from sim.hardware.sustained import refresh_interval
-from sim.hardware.transfers import COUNTED, DEVIATIONS, Counts, Kind, counts_of
+from sim.hardware.transfers import COUNTED, Counts, Kind, Waits, counts_of
+
+READS, WRITES = ("reads", "forwarded"), ("writes", "merged")
+ROWS = ("activates", "precharges", "row_hits", "row_misses", "row_conflicts")
+OPENING = ("tRCD", "tRCDRD", "tRCDWR")
+"""What devices call the time from an activation to an access."""
 
 
 def counted(counters: Counters) -> dict[str, Any]:
@@ -21,32 +26,37 @@ def counted(counters: Counters) -> dict[str, Any]:
 
 def estimated(kinds: Collection[Kind], counters: Counters, device: Device, clocks: int) -> dict[str, Any]:
     """Return the counts of a run of so many clocks, from those that were simulated of each kind of transfer."""
-    told = sum((kind.counts for kind in kinds), np.zeros(len(COUNTED)))
-    total = counts_of(counters) - told  # of a transfer with which the run ended
-    bursts = 0.0
+    total = counts_of(counters) - sum((kind.counts for kind in kinds), np.zeros(len(COUNTED)))  # of the last transfer
+    moved = dict.fromkeys((READS, WRITES), 0.0)
     for kind in kinds:
         times = 1 + kind.taken / kind.sent
         total += kind.counts * times
-        bursts += kind.bursts * times
-    requests = sum(total[COUNTED.index(name)] for name in ("reads", "writes", "forwarded", "merged"))
-    total *= bursts / requests if requests else 1.0  # queues shift counts between neighbours; bursts are known
+        moved[WRITES if kind.write else READS] += kind.bursts * times
+    found = {names: sum(total[COUNTED.index(name)] for name in names) for names in moved}
+    for names, bursts in moved.items():  # queues shift counts between neighbours; bursts are known
+        for name in names:
+            total[COUNTED.index(name)] *= bursts / found[names] if found[names] else 1.0
+    rows = [COUNTED.index(name) for name in ROWS]
+    share = sum(moved.values()) / sum(found.values()) if any(found.values()) else 1.0
+    total[rows] *= share
     return _named(total) | {"refreshes": _refreshes(device, clocks)}
 
 
 def off(kinds: Collection[Kind], device: Device, cycle: float, latency: int) -> float:
     """Return by how many cycles, of 1 / `cycle` clocks each, a run may be off.
 
-    Standard errors of the kinds and of blocks that stood for the rest of a transfer, as independent samples. At both
-    ends of every stretch, a row that is opened and the latency to its data (cycles), which neighbours hide or not; and
-    one refresh, which may meet the end of the run, or miss it.
+    What the transfers of each kind may differ by together, as independent samples. At both ends of every stretch, a
+    row that is opened and the latency to its data (cycles), which neighbours hide or not; and one refresh, which may
+    meet the end of the run, or miss it.
     """
-    row = sum(device.timing(name) for name in ("tRP", "tRCD") if name in device.spec.timing) * cycle
-    errors = [kind.error(row) for kind in kinds]
-    if not any(errors):
-        return 0.0
+    row = (device.timing("tRP") + max(device.timing(name) for name in OPENING if name in device.spec.timing)) * cycle
     refresh = row + device.timing("tRFC") * cycle if device.spec.refresh == "all_bank" else row
+    waits = Waits(row, refresh, refresh_interval(device) * cycle)
+    limits = [kind.limit(waits) for kind in kinds]
+    if not any(limits):
+        return 0.0
     stretches = 1 + sum(len(kind.cold) for kind in kinds)
-    return DEVIATIONS * hypot(*errors) + 2 * stretches * (row + latency) + refresh
+    return hypot(*limits) + 2 * stretches * (row + latency) + refresh
 
 
 def _named(counts: Counts) -> dict[str, Any]:

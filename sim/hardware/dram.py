@@ -35,12 +35,14 @@ from sim.plan import Fill, Load, Step, Store, steps
 FEW = 800_000
 """Bursts up to which a run is simulated burst by burst: a few CPU seconds. Sampled, ResNet-50 (1.07 million) takes half
 as long and is 0.05 % off."""
-SAMPLED = 8
+SAMPLED = 4
 """Of longer runs, one in so many of FEW bursts is simulated."""
-STRETCH = 8
+STRETCH = 16
 """Transfers that are simulated one behind the other."""
 SPREAD = 32
 """Such stretches at least, evenly over the run."""
+MEETS = 3
+"""Transfers before one that tell of what kind it is: writes wait behind reads, and come up among later ones."""
 BLOCK = 4096
 """Bursts of a long transfer that are simulated at a time."""
 BLOCKS = 6
@@ -58,8 +60,8 @@ class DramUnit(ChannelUnit):
         self.memory, self.device, self.extrapolates = memory, memory.open(), False
         self.clock = Fraction(chip.clock) / self.device.clock_hertz
         self.controller = controller_of(self.device)
-        self.kinds: dict[tuple[type, int], Kind] = {}
-        self.before: Step | None = None
+        self.kinds: dict[tuple[tuple[type, ...], int], Kind] = {}
+        self.before: tuple[type, ...] = ()
         self.under_way: list[Transit] = []
         self.every, self.turn = 1, 0
         self.tail = self.latency = 0
@@ -90,8 +92,8 @@ class DramUnit(ChannelUnit):
         """Hold the channel until all bursts of the transfer are in the queues; its data are there when they are."""
         yield from self.wait(job.waits)
         self.start(job)
-        kind = self.kinds.setdefault((type(self.before), id(job.step)), Kind())
-        self.before = job.step
+        kind = self.kinds.setdefault((self.before, id(job.step)), Kind(isinstance(job.step, Store)))
+        self.before = (*self.before, type(job.step))[-MEETS:]
         if self._simulates(kind):
             yield from self._simulate(job, kind)
             self.release(job)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import hypot, sqrt
-from statistics import stdev
+from statistics import fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from sim.dram.counters import Counters
 from sim.dram.stream import Transfer
 from sim.hardware.unit import Job
 
-LEAST = 8
+LEAST = 16
 """Transfers of a kind that are simulated before others are taken to be like them."""
 DEVIATIONS = 4
 """Standard errors that a bound is: 6 of 100,000 normal ones lie beyond, and 6 of 100 of any (Chebyshev)."""
@@ -35,19 +36,19 @@ COLD = -1
 
 @dataclass
 class Kind:
-    """Transfers of one step of a plan behind a load, or behind a store: what those that were simulated took.
+    """Transfers of one step of a plan behind such and such others: what those that were simulated took.
 
-    held: cycles for which each held the channel; done: cycles from its start to its last data; the first of each
-    stretch of simulated ones, which found the controllers empty (cold), counts only where there is no other. recent:
-    those of the last stretch. doubt: standard
-    error, in cycles, of those of which blocks stood for the rest. counts: what the banks did for those simulated.
+    warm: of each, in their order, the cycles for which it held the channel, and those from its start to its last
+    data; cold: of those that found the controllers empty, which count only where there are few others. uses: how
+    many that were not simulated took what each of them did. stretch: where the last stretch begins in `warm`, and its
+    number. doubt: standard error, in cycles, of those of which blocks stood for the rest. counts: what the banks did.
     """
 
-    held: list[int] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)
+    write: bool = False
+    warm: list[tuple[int, int]] = field(default_factory=list)
     cold: list[tuple[int, int]] = field(default_factory=list)
-    recent: list[tuple[int, int]] = field(default_factory=list)
-    stretch: int = -1
+    uses: Counter[tuple[bool, int]] = field(default_factory=Counter)
+    stretch: tuple[int, int] = (0, -1)
     doubt: float = 0.0
     sent: int = 0
     bursts: int = 0
@@ -57,7 +58,7 @@ class Kind:
     @property
     def known(self) -> bool:
         """Whether enough were simulated, and their data are there."""
-        return len(self.done) + len(self.cold) >= LEAST
+        return len(self.warm) + len(self.cold) >= LEAST
 
     def note(self, held: int, done: int, stretch: int) -> None:
         """Take up a transfer that was simulated, in a stretch with a number, or cold (COLD)."""
@@ -65,35 +66,62 @@ class Kind:
         if stretch == COLD:
             self.cold.append(pair)
             return
-        if stretch != self.stretch:
-            self.stretch, self.recent = stretch, []
-        self.recent.append(pair)
-        self.held.append(held)
-        self.done.append(done)
+        if stretch != self.stretch[1]:
+            self.stretch = len(self.warm), stretch
+        self.warm.append(pair)
 
     def take(self) -> tuple[int, int]:
         """Return what the next one takes that is not simulated, held and done: as long as one of those that were last,
         in their order, so that it is as often long and short as they are, and each counts as much as any other."""
-        pairs = self.recent or self.cold
+        pairs = self.warm or self.cold
+        first = max(0, min(self.stretch[0], len(pairs) - LEAST)) if self.warm else 0
+        index = first + self.taken % (len(pairs) - first)
         self.taken += 1
-        return pairs[self.taken % len(pairs)]
+        self.uses[bool(self.warm), index] += 1
+        return pairs[index]
 
-    def error(self, row: float) -> float:
-        """Return the standard error, in cycles, of what all together took that were not simulated to their end.
+    def limit(self, memory: Waits) -> float:
+        """Return by how many cycles all together may differ that were not simulated to their end.
 
-        row: cycles to close a row and open another; transfers are taken to differ by that at least. The mean of few
-        is the less certain (standard deviation of Student's distribution).
+        Of N transfers that took what others took, these being used u times each, the sum has a standard error of the
+        deviation of one times sqrt(N + sum of u * u). The deviation is that of all that were simulated, but at least
+        that of a row that is opened or not, and of a refresh that is met or not. Quantile of Student's distribution.
         """
         if not self.taken:
-            return self.doubt
-        held, done = (self.held, self.done) if self.held else zip(*self.cold, strict=True)
-        free = max(3, len(held) - 1)
-        each = max(row, _spread(held), _spread(done)) * sqrt(free / (free - 2) / len(held))
-        return hypot(self.doubt, self.taken * each)
+            return DEVIATIONS * self.doubt
+        pairs = self.warm if len(self.warm) >= LEAST else self.warm + self.cold
+        held, done = zip(*pairs, strict=True)
+        each = max(memory.deviation(fmean(done)), stdev(held), stdev(done))
+        weight = sqrt(self.taken + sum(times * times for times in self.uses.values()))
+        return hypot(DEVIATIONS * self.doubt, student(len(pairs) - 1) * each * weight)
 
 
-def _spread(values: Sequence[int]) -> float:
-    return stdev(values) if len(values) > 1 else 0.0
+@dataclass(frozen=True)
+class Waits:
+    """What a transfer meets or misses, in cycles: a row to close and open, and a refresh that comes every interval."""
+
+    row: float
+    refresh: float
+    interval: float
+
+    def deviation(self, cycles: float) -> float:
+        """Return the standard deviation of what such a transfer takes at least, from these two alone."""
+        share = cycles / self.interval % 1 if self.interval else 0.0
+        return hypot(self.row, self.refresh * sqrt(share * (1 - share)))
+
+
+def student(free: int) -> float:
+    """Return the quantile beyond which Student's distribution has as much as a normal one beyond DEVIATIONS.
+
+    free: degrees of freedom, 7 at least, where the terms fall fast (Abramowitz and Stegun, Handbook of Mathematical
+    Functions, 26.7.5).
+    """
+    x, n = float(DEVIATIONS), float(free)
+    terms = (
+        x, (x**3 + x) / 4, (5 * x**5 + 16 * x**3 + 3 * x) / 96, (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
+        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
+    )  # fmt: skip
+    return sum(term / n**power for power, term in enumerate(terms))
 
 
 def mean_of(clocks: Sequence[int]) -> tuple[float, float]:
