@@ -6,9 +6,11 @@ where none is ready then, the queues empty first. Until then the channel is busy
 
 Runs of up to FEW bursts, and all with `extrapolate: off`, go through the controllers burst by burst. Of longer ones
 only stretches of transfers do, spread evenly over the run so that they come to a part of FEW bursts; of each kind, a
-step of a plan behind a load or behind a store, LEAST at least. They meet each other, and refresh, as they do burst by
-burst. What is not simulated takes what those of its kind took that were last, one after the other. Of a transfer of
-very many bursts blocks are simulated, and the rest takes their mean.
+step of a plan behind the same three others (loads or stores), LEAST at least. They meet each other, and refresh, as
+they do burst by burst. What is not simulated takes what those of its kind took that were last, one after the other.
+Of a transfer of very many bursts blocks are simulated, and the rest takes their mean.
+
+The bound that the result states is an estimate: it takes what was sampled for independent and nearly normal.
 """
 
 from __future__ import annotations
@@ -33,8 +35,7 @@ from sim.hardware.unit import Job, Watcher
 from sim.plan import Fill, Load, Step, Store, steps
 
 FEW = 800_000
-"""Bursts up to which a run is simulated burst by burst: a few CPU seconds. Sampled, ResNet-50 (1.07 million) takes half
-as long and is 0.05 % off."""
+"""Bursts up to which a run is simulated burst by burst: a few CPU seconds."""
 SAMPLED = 4
 """Of longer runs, one in so many of FEW bursts is simulated."""
 STRETCH = 16
