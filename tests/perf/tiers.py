@@ -17,7 +17,7 @@ from sim import Result, run
 ROOT = Path(__file__).resolve().parents[2]
 REPORT, PICTURE = ROOT / "reports" / "tiers.md", ROOT / "reports" / "tiers.png"
 STEP = {"phase": "decode", "context": 512, "routing": "skewed", "skew": 0.5, "layers_route": "apart"}
-SIZES = (1, 2, 4, 6, 8, 10, 12)
+SIZES = (1, 2, 4, 8, 12)
 """GiB of memory that cache experts; all of them take 13.5."""
 LINES: dict[str, dict[str, Any]] = {
     "LRU, all layers share": {"shares": "all"},

@@ -2,7 +2,7 @@
 
 The fusion of FLAT (Kao et al., ASPLOS 2023): the product of queries and keys, the softmax and that of its weights and
 the values overlap, and no score leaves the chip while the rows of a group fit. Where they do not, scores pass through
-memory between the passes (the rule of its authors is not published; this one writes and reads each score twice).
+memory between the passes (each score is written and read twice; the artifact of FuseMax has a table instead of a rule).
 """
 
 from __future__ import annotations
