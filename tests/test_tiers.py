@@ -293,6 +293,8 @@ def test_models_larger_than_memory_run_from_a_tier(tmp_path: Path) -> None:
      "12288 bytes, 6144 are available; --set tiers.flash.cache=12288B would do, or fewer tokens at once"),
     ({"cache": 7, "shares": "layers"}, "does not fit in its part of the cache in memory: needs 12288 bytes, 10752 are "
      "available; --set tiers.flash.cache=49152B would do"),
+    ({"cache": "2 B", "shares": "layers"}, "needs 12288 bytes, 0 are available; --set tiers.flash.cache=49152B would"),
+    ({"cache": "7 B", "shares": "layers"}, "needs 12288 bytes, 1 are available; --set tiers.flash.cache=49152B would"),
     ({"policy": "lifo"}, "tiers.flash.policy: unknown value 'lifo'"),
     ({"accuracy": 1.5}, "tiers.flash.prefetch.accuracy: 1.5 is out of range: less than or equal to 1"),
     ({"bandwidth": "2 GHz"}, "tiers.flash.bandwidth"),

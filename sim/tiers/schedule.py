@@ -89,9 +89,9 @@ def schedule(chip: Arch, tasks: Sequence[Task], stages: Sequence[Stage]) -> Sche
     found = Schedule()
     for name, tier in chip.tiers.items():
         held = uses(chip, tier, tasks, stages, {matrix.layer for matrix in found.reads.values()})
-        share = tier.cache // len(held) if held and tier.shares == "layers" else tier.cache
+        shares = len(held) if tier.shares == "layers" else 1
         for use in held:
-            _check(name, tier, use, share, tier.cache // share)
+            _check(name, tier, use, shares)
             found.reads |= {matrix.stage: matrix for matrix in use.matrices}
             found.tier_of |= {matrix.stage: name for matrix in use.matrices}
         if held:
@@ -99,8 +99,8 @@ def schedule(chip: Arch, tasks: Sequence[Task], stages: Sequence[Stage]) -> Sche
     return found
 
 
-def _check(name: str, tier: Tier, use: Use, share: int, shares: int) -> None:
-    if use.most > share:
+def _check(name: str, tier: Tier, use: Use, shares: int) -> None:
+    if use.most > (share := tier.cache // shares):
         what = f"what '{use.name}' reads of tier '{name}' in a run"
         where = "its part of the cache in memory" if tier.shares == "layers" else "the cache in memory"
         way_out = f"--set tiers.{name}.cache={use.most * shares}B would do, or fewer tokens at once"
