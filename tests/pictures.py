@@ -15,7 +15,7 @@ from PIL import Image
 import sim
 from sim import animation, dram, plot, sweep
 
-DPI, COLOURS = 75, 48
+DPI, COLOURS = 75, 160
 """Small files: a sample is looked at beside a text."""
 
 

@@ -42,9 +42,9 @@ def fifos(result: StreamResult | Result, axis: Axes | None = None) -> Figure:
     axis.scatter([p for p, _, _ in full], [d * 1.25 for _, d, _ in full], marker="v", color=PALETTE[5],
                  label="producer waits for room, % of the run")  # fmt: skip
     for place, depth, share in full:
-        axis.annotate(f"{share:.0%}", (place, depth * 1.4), ha="center", va="bottom", fontsize=6.5, rotation=90)
+        axis.annotate(f"{share:.0%}", (place, depth * 1.75), ha="center", va="bottom", fontsize=6.5, rotation=90)
     axis.set_yscale("log", base=2)
-    axis.set(ylabel="tokens", ylim=(0.5, max([*depths, *peaks, 1]) * 3))
+    axis.set(ylabel="tokens", ylim=(0.5, max([*depths, *peaks, 1]) * 5))
     name_layers(axis, names)
     told = result.graph if isinstance(result, StreamResult) else f"{result.workload} on {result.arch}"
     title(axis, f"{told}: what the FIFOs held")
