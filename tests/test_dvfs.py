@@ -16,6 +16,7 @@ from sim.alone import bare
 from sim.arch import Arch
 from sim.errors import ConfigError
 from sim.layers import lower
+from sim.report.page import to_page
 from sim.report.power import power
 from sim.report.show import show
 from sim.simulate import open_both, run
@@ -134,6 +135,8 @@ def test_a_published_chip_runs_at_its_points() -> None:
     ratio = slow.energy_pj["by_action"]["array.mac"] / base.energy_pj["by_action"]["array.mac"]
     assert ratio == pytest.approx(0.82**2)
     assert "high: 250 MHz at 1.17 V" in sim.summarize(fast)
+    recorded = sim.run("eyeriss", "conv:4,8,8,4,3,3", {"point": "high"}, record=True)
+    assert "array (systolic, 250 MHz at 1.17 V)" in to_page(recorded)
 
 
 def test_points_are_shown_with_their_units_in_lines_of_the_page() -> None:

@@ -150,8 +150,14 @@ def _bands(result: Result) -> Iterable[Markup]:
             tips.append(f"{name}, {edges[index] * micro:.4g} to {edges[index + 1] * micro:.4g} µs\n{told}")
         busy = result.units[name]["cycles"]["compute"] / result.cycles
         stacks = {f"c-{cause}": values for cause, values in shares.items()}
-        yield el("h3", f"{name} ({result.units[name]['kind']}): {busy:.1%} {_work(result.units[name]['kind'])}")
+        yield el("h3", f"{name} ({_what(result.units[name])}): {busy:.1%} {_work(result.units[name]['kind'])}")
         yield el("figure", bands(f"{name} over time", stacks, tips), time_axis(result.seconds))
+
+
+def _what(unit: Mapping[str, Any]) -> str:
+    """Return the kind of a unit, and clock and voltage where it runs at a point of its own."""
+    at = f", {show_si(unit['clock_hz'], 'Hz')} at {unit['voltage']:g} V" if "point" in unit else ""
+    return f"{unit['kind']}{at}"
 
 
 def _work(kind: str) -> str:
