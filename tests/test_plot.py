@@ -140,3 +140,17 @@ def test_the_front_is_that_of_the_sweep_and_all_designs_are_drawn(tmp_path):
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("cycles", "area, mm²")
     with pytest.raises(ConfigError, match=r"^tiny: has one objective; a front needs designs and two objectives$"):
         plot.pareto(replace(report, objectives=report.objectives[:1]))
+
+
+@pytest.mark.parametrize("devices", [["ddr4_3200aa"], ["ddr4_3200aa", "lpddr5_6400", "hbm2_2000"]])
+def test_the_legend_of_bandwidths_covers_no_data_and_everything_is_in_the_frame(devices):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = plot.bandwidth(devices, [64, 256], 40)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer, (legend,) = canvas.get_renderer(), figure.legends
+    box = legend.get_window_extent(renderer)
+    assert not any(box.overlaps(panel.patch.get_window_extent(renderer)) for panel in figure.axes)
+    frame = figure.get_tightbbox(renderer)
+    assert frame.x0 >= -0.01 and frame.x1 <= figure.get_figwidth() + 0.01

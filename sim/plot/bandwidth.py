@@ -54,14 +54,16 @@ def bandwidth(
     """Return a figure: for each device a panel of bandwidth (% of peak) against stride, a line a mapping."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(devices), 3.8), layout="constrained")
+    figure = Figure(figsize=(max(6.6, 4.2 * len(devices)), 3.8), layout="constrained")
     panels = figure.subplots(1, len(devices), sharey=True, squeeze=False)[0]
     for device, panel in zip(devices, panels, strict=True):
         made = load(device)
         mine = [stride for stride in strides if stride >= made.burst]
         _draw(panel, made, mine, bandwidths(device, mine, requests))
     panels[0].set_ylabel("bandwidth, % of peak")
-    panels[-1].legend(title="neighbouring bursts", frameon=False, loc="upper right")
+    shown, named = panels[-1].get_legend_handles_labels()
+    told = [f"neighbours {name}" for name in named]
+    figure.legend(shown, told, loc="outside lower center", ncols=len(named), frameon=False, fontsize=8)
     figure.suptitle("A stream of reads: stride and address mapping decide the bandwidth")
     return figure
 
