@@ -146,3 +146,13 @@ def test_no_bound_is_above_what_is_fused(tmp_path: Path) -> None:
     apart = lower(graph, chip)
     least = cycles(needs_of(apart, chip, Designs.of(chip)), apart, chip, Designs.of(chip))
     assert least[0] > run(chip, graph).cycles, "as layers the bound would be wrong"
+
+
+def test_tiles_of_fewer_keys_are_tried_where_those_of_the_array_do_not_fit() -> None:
+    roomy, tight = (
+        run("tiny_4x4", "attention:1x1x8x64", {"mapping.attention": "one_pass", "weights.capacity": size})
+        for size in ("16 KiB", "1 KiB")
+    )
+    tiles = [(found.layers[0].mapping or {})["attention"]["n"] for found in (roomy, tight)]
+    assert tiles[0] == 4 > tiles[1]
+    assert roomy.macs == tight.macs

@@ -25,19 +25,34 @@ drain of the max through 256 rows asks for on FuseMax; else one."""
 
 @MAPPINGS.register("one_pass")
 def plans(wish: Wish) -> Iterator[Plan]:
-    """Yield the plan with most query tiles on chip at once, for each size of tiles.
+    """Yield the plan with most query tiles on chip at once, for each size of tiles; where none fits, of fewer keys.
 
     MappingError where a tile is fixed that PEs cannot keep in place.
     """
-    chosen = wish.choice.interleave
+    found = False
     for m, n in tile_sizes(wish):
         _check_kept(wish, m, n)
-        most = INTERLEAVE[bool(wish.arch.array and wish.arch.array.in_place)]
-        for ahead in range(most, -1, -1) if chosen is None else (chosen,):
-            layout = next(_OnePass(wish, m, n, ahead).grouped_most(), None)
-            if layout:
-                yield layout.planned()
-                break
+        plan = _most(wish, m, n)
+        if plan:
+            found = True
+            yield plan
+    least = min((size for _, size in tile_sizes(wish)), default=1)
+    while not found and wish.choice.tile.n is None and least > 1:
+        least = -(-least // 2)
+        plans = [plan for m in {m for m, _ in tile_sizes(wish)} if (plan := _most(wish, m, least))]
+        found = bool(plans)
+        yield from plans
+
+
+def _most(wish: Wish, m: int, n: int) -> Plan | None:
+    """Return the plan with most tiles of `m` queries by `n` keys at once, the array as far ahead as fits."""
+    chosen, array = wish.choice.interleave, wish.arch.array
+    most = INTERLEAVE[bool(array and array.in_place)]
+    for ahead in range(most, -1, -1) if chosen is None else (chosen,):
+        layout = next(_OnePass(wish, m, n, ahead).grouped_most(), None)
+        if layout:
+            return layout.planned()
+    return None
 
 
 def _check_kept(wish: Wish, m: int, n: int) -> None:
