@@ -36,12 +36,13 @@ DIFFERENCES = """\
 - Filling: the first tile of a run is loaded before anything starts, the last one is stored behind everything. It is
   what is left at 1K tokens (0.05 %; XLM 0.15 %).
 - FLAT: the artifact does not derive what stays on chip. A table of its authors' search says it point by point
-  (data/pregenerated/flat_validation.csv): up to 64K tokens queries, keys and values bypass the buffer and are read for
-  every tile of 256 x 256 scores (13 times an operand's bytes at 1K tokens of BERT: 4 + 4 + 4, and the output once), and
-  0.8 % of the scores (XLM 1.5 to 7 %) spill; at 256K and 1M scores lie in memory, and keys and values come once for
-  1,024 queries. Time is the largest of three sums: transfers, array, lanes. Here a schedule decides: queries stay, keys
-  and values come for as many rows as fit, rows of scores stay on chip while 128 and more fit (64K tokens in 32 MiB),
-  beyond that every score is written and read twice, beside the products and the softmax.
+  (data/pregenerated/flat_validation.csv). With 64 features a head, up to 64K tokens, queries, keys and values are read
+  for every tile of 256 x 256 scores (13 times an operand's bytes at 1K tokens: 4 + 4 + 4, and the output once), and
+  0.8 % of the scores spill from 4K; with 128 features queries, or keys and values, stay, and 1.5 to 7 % spill. At 256K and
+  1M scores lie in memory, and keys and values come once for 1,024 queries. Time is the largest of three sums: transfers,
+  array, lanes. Here a schedule decides: queries stay, keys and values come for as many rows as fit, rows of scores stay
+  on chip while 128 and more fit (64K tokens in 32 MiB), beyond that every score is written and read twice, beside the
+  products and the softmax.
 - So FLAT's bytes differ at every point, its time where memory binds: 3 % less from 256K tokens (XLM 5.5 %), as keys and
   values come less often; 6.4 % more for XLM at 64K, where two of our three passes wait for the keys and values of 128
   rows, which the artifact hides behind the whole. Elsewhere the lanes are the limit, and both agree within 0.1 %.
