@@ -38,8 +38,8 @@ DIFFERENCES = """\
 - FLAT: the artifact does not derive what stays on chip. A table of its authors' search says it point by point
   (data/pregenerated/flat_validation.csv). With 64 features a head, up to 64K tokens, queries, keys and values are read
   for every tile of 256 x 256 scores (13 times an operand's bytes at 1K tokens: 4 + 4 + 4, and the output once), and
-  0.8 % of the scores spill from 4K; with 128 features queries, or keys and values, stay, and 1.5 to 7 % spill. At 256K and
-  1M scores lie in memory, and keys and values come once for 1,024 queries. Time is the largest of three sums: transfers,
+  0.8 % of the scores spill from 4K; with 128 features queries, or keys and values, stay, and 1.5 to 7 % spill. At 256K
+  and 1M scores lie in memory, and keys and values come once for 1,024 queries. Time is the largest of transfers,
   array, lanes. Here a schedule decides: queries stay, keys and values come for as many rows as fit, rows of scores stay
   on chip while 128 and more fit (64K tokens in 32 MiB), beyond that every score is written and read twice, beside the
   products and the softmax.
