@@ -176,6 +176,8 @@ def _reads(node: Node, box: Box) -> Iterator[tuple[str, Box]]:
     for axis, (start, stop) in zip(node.kernels[0].axes, box, strict=True):  # type: ignore[union-attr]
         first = start * axis.stride - axis.pad
         last = (stop - 1) * axis.stride - axis.pad + (axis.kernel - 1) * axis.dilation
+        if last < 0 or first >= axis.size:
+            raise ValueError(f"a patch of '{node.name}' would see nothing but padding; choose fewer patches")
         found.append((max(first, 0), min(last, axis.size - 1) + 1))
     yield node.inputs[0], (found[0], found[1])
 

@@ -37,9 +37,10 @@ layers:
 @st.composite
 def networks(draw: Any) -> str:
     """A network of two spatial axes with strides, uneven padding, a depthwise layer and a residual."""
+    kernel = draw(st.integers(1, 4))
     return NETWORK.format(
-        height=draw(st.integers(8, 20)), width=draw(st.integers(8, 20)), kernel=draw(st.integers(1, 4)),
-        stride=draw(st.integers(1, 3)), pad=draw(st.integers(0, 1)),
+        height=draw(st.integers(8, 20)), width=draw(st.integers(8, 20)), kernel=kernel,
+        stride=draw(st.integers(1, 3)), pad=draw(st.integers(0, min(1, kernel - 1))),
     )  # fmt: skip
 
 
@@ -68,6 +69,11 @@ def _read(text: str) -> Graph:
         path = Path(folder) / "net.yaml"
         path.write_text(text, encoding="utf-8")
         return load(str(path))
+
+
+def test_a_patch_of_padding_alone_is_told() -> None:
+    with pytest.raises(ValueError, match=r"^a patch of 'first' would see nothing but padding; choose fewer patches$"):
+        patched(_read(NETWORK.format(height=8, width=8, kernel=1, stride=1, pad=1)), "first", 1, 10)
 
 
 def test_mobilenet_in_patches_costs_a_tenth_more_products() -> None:
