@@ -150,9 +150,10 @@ def test_every_operator_of_the_format_is_there() -> None:
         "constant", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
         "embedding", "erf", "exp", "flatten", "geglu", "gelu", "global_avgpool", "grouped_linear", "groupnorm",
         "hardsigmoid", "hardswish", "identity", "instancenorm", "layernorm", "leaky_relu", "linear",
-        "linear_attention", "matmul", "maxpool", "mla", "moe", "mul", "opaque", "pad", "pixel_shuffle",
-        "pixel_unshuffle", "positions", "prepend", "reciprocal", "reduce", "reglu", "relu", "relu6", "reshape",
+        "linear_attention", "matmul", "maxpool", "mla", "moe", "mosaic", "mul", "opaque", "pad",
+        "pixel_shuffle", "pixel_unshuffle", "positions", "prepend", "reciprocal", "reduce", "reglu", "relu", "relu6", "reshape",
         "resize", "rmsnorm", "rotary", "scale", "selective_scan", "sigmoid", "silu", "slice", "softmax",
         "split", "sqrt", "sub", "swiglu", "take", "tanh", "to_image", "to_tokens", "top_k", "transpose",
+        "window",
     ]  # fmt: skip
     assert OPS["dropout"] is OPS["identity"] and OPS["swish"] is OPS["silu"]

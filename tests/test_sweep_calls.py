@@ -32,6 +32,22 @@ def test_a_latency_table_has_each_distinct_layer_once_and_what_it_takes_alone() 
     assert int(lines[0]["cycles"]) == first.cycles
 
 
+@pytest.mark.parametrize(("chip", "fused"), [("fusemax", True), ("edge_tpu_like_simple", False)])
+def test_attention_stands_in_a_latency_table_as_the_chip_runs_it(chip: str, fused: bool) -> None:
+    small = {"context": 24, "depth": 2, "hidden": 64, "heads": 4, "vocab": 80}
+    if not fused:
+        small["mapping.attention"] = "layers"
+    entries = {entry.op: entry for entry in latency_table(chip, ["gpt2"], small)}
+    whole = sim.run(chip, "gpt2", small)
+    assert sorted(p for e in entries.values() for p in e.used_by if "attn" in p) == sorted(
+        f"gpt2/{layer.name}" for layer in whole.layers if "attn" in layer.name
+    )
+    parts = ["scores+softmax+values"] if fused else ["scores", "softmax", "values"]
+    for part in parts:
+        name = "layer.0.attn" if fused else f"layer.0.attn.{part}"
+        assert entries[part].cycles == sim.run(chip, "gpt2", small, layers=name).cycles
+
+
 def test_a_latency_table_needs_a_network() -> None:
     with pytest.raises(ConfigError, match=r"^needs at least one workload$"):
         latency_table("edge_tpu_like", [])

@@ -299,7 +299,7 @@ def test_the_frame_of_the_file(tmp_path: Path) -> None:
         "net.yaml:1: inputs: missing key 'inputs'",
         "net.yaml:1: layers: missing key 'layers'",
         "net.yaml:2: input: unknown key 'input'; did you mean 'inputs'? "
-        "choose from: blocks, choices, inputs, layers, name, not_modelled, params, published, source, title",
+        "choose from: blocks, choices, inputs, layers, name, not_modelled, params, patches, published, source, title",
     ]
     assert told(tmp_path, net("name: a, op: relu", head="published: {parameters: 1.5, macs: 4 giga}")) == [
         "net.yaml:2: published.parameters: expected a whole number, or a rounded one as '4.1 G', not 1.5",

@@ -46,19 +46,25 @@ def latency_table(
     for workload in workloads:
         chip, graph, digests = open_both(arch, workload, overrides or {})
         whole = simulate(chip, graph, digests, trials=trials)
-        nodes = {node.name: node for node in graph.nodes}
+        nodes = {node.name: node for node in graph.expanded.nodes}
         for layer in whole.layers:
-            node, place = nodes[layer.name], f"{graph.name}/{layer.name}"
-            key = (*_words(node), *(" ".join(_words(nodes[name])) for name in layer.fused))
+            place = f"{graph.name}/{layer.name}"
+            node, *behind = [nodes[name] for name in (*_parts(layer.name, nodes), *layer.fused)]
+            key = (*_words(node), *(" ".join(_words(each)) for each in behind))
             if key in found:
                 known = found[key]
                 found[key] = Entry(**{**vars(known), "used_by": (*known.used_by, place)})
                 continue
             alone = simulate(chip, graph, digests, layers=_exactly(layer.name), trials=trials)
-            op = "+".join((node.op_name, *(nodes[name].op_name for name in layer.fused)))
+            op = "+".join(each.op_name for each in (node, *behind))
             found[key] = Entry(op, *_words(node)[1:], alone.cycles, alone.seconds, alone.energy_pj["total"],
                                alone.macs, (place,))  # fmt: skip
     return list(found.values())
+
+
+def _parts(name: str, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    """Return the operators that a layer is: its own, or those of an attention that one plan does."""
+    return (name,) if name in nodes else tuple(f"{name}.{part}" for part in ("scores", "softmax", "values"))
 
 
 def _exactly(name: str) -> str:
