@@ -151,8 +151,8 @@ def test_every_operator_of_the_format_is_there() -> None:
         "embedding", "erf", "exp", "flatten", "geglu", "gelu", "global_avgpool", "grouped_linear", "groupnorm",
         "hardsigmoid", "hardswish", "identity", "instancenorm", "layernorm", "leaky_relu", "linear",
         "linear_attention", "matmul", "maxpool", "mla", "moe", "mosaic", "mul", "opaque", "pad",
-        "pixel_shuffle", "pixel_unshuffle", "positions", "prepend", "reciprocal", "reduce", "reglu", "relu", "relu6", "reshape",
-        "resize", "rmsnorm", "rotary", "scale", "selective_scan", "sigmoid", "silu", "slice", "softmax",
+        "pixel_shuffle", "pixel_unshuffle", "positions", "prepend", "reciprocal", "reduce", "reglu", "relu", "relu6",
+        "reshape", "resize", "rmsnorm", "rotary", "scale", "selective_scan", "sigmoid", "silu", "slice", "softmax",
         "split", "sqrt", "sub", "swiglu", "take", "tanh", "to_image", "to_tokens", "top_k", "transpose",
         "window",
     ]  # fmt: skip
