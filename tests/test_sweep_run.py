@@ -22,7 +22,7 @@ from sim import cli
 from sim.commands._progress import told
 from sim.errors import ConfigError
 from sim.sweep import Progress, Report, Sweep, run_sweep
-from sim.sweep.evaluate import evaluate
+from sim.sweep.evaluate import Outcome, evaluate
 from sim.sweep.plots import heatmap, plot
 from sim.sweep.store import Store
 
@@ -248,6 +248,29 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(tmp_path: Path) -> None:
 
 
 # The store
+
+
+class Torn:
+    """A connection in which Ctrl-C arrives while rows are being written, the first time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection, self.first = connection, True
+
+    def __getattr__(self, name: str) -> object:
+        if name == "executemany" and self.first:
+            self.first = False
+            raise KeyboardInterrupt
+        return getattr(self.connection, name)
+
+
+def test_ctrl_c_while_rows_are_written_leaves_the_store_ready_for_more(tmp_path: Path) -> None:
+    outcome = Outcome("key", "arch", "workload", {"cycles": 1}, None)
+    with Store(tmp_path / "store.sqlite", "sweep") as store:
+        store.connection = Torn(store.connection)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            store.add([outcome])
+        store.add([outcome])
+        assert store.keys() == {"key"}
 
 
 def test_a_store_of_another_version_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

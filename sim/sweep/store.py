@@ -107,7 +107,7 @@ class Store:
             try:
                 self.connection.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?)", rows)
                 self.connection.execute("COMMIT")
-            except sqlite3.Error:
+            except BaseException:  # Ctrl-C too: what is begun would bar all that comes after
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
