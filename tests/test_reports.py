@@ -22,6 +22,14 @@ def test_the_page_of_pictures_shows_every_picture_there_is():
     assert set(plot.__all__) <= {name.split("/")[1].removesuffix(".png") for name in shown}
 
 
+def test_every_picture_of_a_report_is_one():
+    shown = {(report.parent / name) for report in FOLDER.glob("*.md")
+             for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", report.read_text(encoding="utf-8"))}  # fmt: skip
+    begins = {".png": b"\x89PNG\r\n\x1a\n", ".gif": b"GIF89a"}
+    assert len(shown) > 10
+    assert all(path.read_bytes().startswith(begins[path.suffix]) for path in shown)
+
+
 def test_tables_with_the_same_heads_are_replaced_and_words_are_kept():
     text = "# A\n\nwords\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nmore\n\n| c |\n|---|\n| 3 |\n"
     printed = "| a | b |\n|---|---|\n| 4 | 5 |\n| 6 | 7 |\n\n| d |\n|---|\n| 9 |\n"

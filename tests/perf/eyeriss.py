@@ -12,6 +12,7 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
+from sim.plot._style import HATCHES, PALETTE, area
 from sim.result import Layer
 from sim.simulate import run
 
@@ -20,6 +21,7 @@ MEASURED = ROOT / "tests" / "data" / "eyeriss" / "jssc17.csv"
 REPORT, PICTURE = ROOT / "reports" / "eyeriss.md", ROOT / "reports" / "eyeriss.png"
 OWN = ("fill", "compute", "drain", "wait_port")
 """Causes of the array itself and of its port: what the paper calls processing. The others wait for DRAM."""
+LOOKS = (("pes", "PEs", PALETTE[0], HATCHES[0]), ("port", "port of the global buffer", PALETTE[1], HATCHES[1]))
 MIB = 2**20
 
 
@@ -146,17 +148,18 @@ def picture(found: list[Row]) -> Figure:
     figure = Figure(figsize=(11, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     places = range(len(found))
-    colours = ["#E69F00" if row.bound == "port" else "#0072B2" for row in found]
     ideal = [row.predicted.macs / 168 / row.clock * 1e3 for row in found]
     measured = [row.measured("processing_latency_ms") / best for row, best in zip(found, ideal, strict=True)]
     predicted = [row.processing / best for row, best in zip(found, ideal, strict=True)]
     above.bar([p - 0.2 for p in places], measured, 0.4, color="#999999", label="measured on the chip")
-    above.bar([p + 0.2 for p in places], predicted, 0.4, color=colours)
-    above.bar([0], [0], color="#0072B2", label="predicted, longest: PEs")
-    above.bar([0], [0], color="#E69F00", label="predicted, longest: port of the global buffer")
+    for bound, words, colour, hatch in LOOKS:
+        mine = [place for place, row in enumerate(found) if (row.bound == "port") == (bound == "port")]
+        look = area(colour, hatch)
+        heights, label = [predicted[p] for p in mine], f"predicted, longest: {words}"
+        above.bar([p + 0.2 for p in mine], heights, 0.4, label=label, **look)
+        below.bar(mine, [found[p].error for p in mine], 0.6, **look)
     above.set_ylabel("processing time / least time\nof 168 PEs")
     above.legend(frameon=False, loc="upper right")
-    below.bar(places, [row.error for row in found], 0.6, color=colours)
     below.axhline(0, color="black", linewidth=0.8)
     below.set_ylabel("error, %")
     below.set_xticks(list(places), [row.name for row in found], rotation=45, ha="right")
