@@ -37,7 +37,8 @@ from sim.timeline import Timeline
 
 AHEAD = 3
 """Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
-can start early; one less where an iteration has several work steps."""
+can start early; one less where an iteration has several work steps. Where memory is ideal nothing else says how far
+an array may be ahead of slower lanes."""
 
 AHEAD_BLOCKS = 2
 """Blocks of layers dispatched ahead: more than LOOKAHEAD tiles, as each has several."""

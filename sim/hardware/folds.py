@@ -137,7 +137,15 @@ def tile_timing(
     found = slow if pace == 1 else _converted(slow, pace)
     average = Fraction(found.last, work.folds - 1) if work.folds > 1 else found.interval
     alone = ceil(timing.load * pace)
-    return replace(found, passages=tuple(_passage(use, work.folds, alone, found.streamed, average) for use in uses))
+    passages = tuple(_passage(use, work.folds, alone, found.streamed, average) for use in uses)
+    return replace(found, behind=found.behind if pace == 1 else _behind(found, passages), passages=passages)
+
+
+def _behind(timing: TileTiming, passages: tuple[Passage, ...]) -> int:
+    """Return the cycles of the chip for the load of an equal tile behind this one, as ports pass it."""
+    load, beside = timing.bare.load, timing.streamed - timing.after_load
+    pieces = (load_pieces(p.loaded, load, p.port.bandwidth, p.streaming, beside) for p in passages if p.alone)
+    return max([load, *map(load_cycles, pieces)])
 
 
 def _causes(work: TileWork, bare: FoldTiming, streamed: int, interval: int) -> tuple[tuple[str, int], ...]:
