@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
-    "errors units formats version extras display",
+    "errors units formats version extras display collector",
     "textfile yamlfile library extends registry lanes",
     "arch dram pim kernel op dataflow graph workload patches blocks expressions wiring inline",
     "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",
-    "timeline hardware frontend tiers engine programs layout bounds",
-    "energy result nest area",
+    "timeline hardware frontend tiers engine programs layout",
+    "energy result nest area bounds",
     "mapper accounting notes family fabric pricing stages inmemory",
     "families offload fusing",
     "simulate generation",

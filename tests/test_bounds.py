@@ -174,6 +174,61 @@ def test_the_front_of_a_pruned_sweep_is_that_of_the_whole(
     assert pruned.count("skipped") + pruned.count("done") == len(whole.rows) == len(whole.done)
 
 
+TRUE: dict[str, Any] = {
+    "name": "t", "arch": "edge_tpu_like_simple", "set": {"activations.keep": "= activations.capacity / 2"},
+    "axes": {
+        "array.rows": [32, 64, 128], "array.cols": [32, 64, 128], "array.dataflow": ["ws", "os", "is"],
+        "memory.bandwidth": ["12.8 GB/s", "51.2 GB/s"], "activations.capacity": ["256 KiB", "4 MiB"],
+        "weights.capacity": ["128 KiB", "512 KiB"], "accumulators.capacity": ["128 KiB", "512 KiB"],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("workloads", "objectives"),
+    [("resnet50", ["edp", "area"]), ({"mobilenet_v1": 3, "alexnet": 1}, ["cycles", "energy", "area"])],
+)
+def test_the_front_of_hundreds_of_true_designs_is_the_same_with_and_without_pruning(
+    workloads: Any, objectives: list[str], tmp_path: Path
+) -> None:
+    """432 designs of the kind that the library's sweep of ResNet-50 has, also where each is several networks."""
+    sweep = TRUE | {"workloads": workloads, "objectives": objectives}
+    pruned = run_sweep(sweep, out=tmp_path / "pruned", jobs=1, prune=True)
+    whole = run_sweep(sweep, out=tmp_path / "whole", jobs=1)
+    assert len(whole.done) == 432
+    assert pruned.front_csv() == whole.front_csv()
+    assert [(row.point, row.figures) for row in pruned.front()] == [(row.point, row.figures) for row in whole.front()]
+    assert pruned.count("skipped") + pruned.count("done") == 432
+    assert pruned.count("skipped") > 432 // 4
+
+
+def test_scouts_are_sent_where_each_is_expected_to_spare_many() -> None:
+    """On a line from cheap to fast, with many designs behind each place of it, scouts stand apart on the line."""
+    place = np.repeat(np.arange(1.0, 41.0), 40)
+    worse = 1 + np.tile(np.arange(40), 40) / 400
+    pruning = Pruning(np.stack([place * worse, worse * 100 / place], axis=1))
+    pruning.objectives = Sweep(SMALL | {"objectives": ["cycles", "area"]}).objectives
+    sent = []
+    for point in pruning.scouts(range(len(place))):
+        sent.append(point)
+        pruning.simulated(point, dict(zip(("cycles", "area_mm2"), 1.01 * pruning.least[point], strict=True)))
+    assert len(sent) == len(set(sent)) <= 50
+    assert sum(not pruning.skips(point) for point in range(len(place))) < 40 * 8  # 1,600 before
+
+
+def test_points_without_a_bound_are_no_scouts() -> None:
+    pruning = Pruning(np.zeros((50, 2)))
+    assert list(pruning.scouts(range(50))) == []
+    together, kinds = np.arange(50)[::-1].copy(), np.arange(50) % 5
+    assert sorted(pruning.order(together, kinds).tolist()) == list(range(50))
+
+
+def test_alike_points_stay_together_the_most_promising_kinds_first() -> None:
+    pruning = Pruning(np.array([[9.0, 9.0], [2.0, 2.0], [5.0, 5.0], [3.0, 3.0]]))
+    assert pruning.order(np.array([0, 2, 1, 3]), np.array([0, 1, 0, 1])).tolist() == [1, 3, 0, 2]
+
+
 def test_a_point_is_skipped_only_where_a_simulated_one_beats_its_bound() -> None:
     pruning = Pruning(np.array([[4.0, 4.0], [4.0, 3.0], [5.0, 2.0], [3.0, 9.0], [4.0, 4.1]]))
     sweep = Sweep(SMALL | {"objectives": ["cycles", "area"]})

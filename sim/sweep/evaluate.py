@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sim import arch as arch_module
+from sim import collector
 from sim.area import area_of
 from sim.errors import TiletickError
 from sim.graph import Graph
@@ -78,26 +78,14 @@ def graph_of(workload: str, settings: str) -> Graph:
 def evaluate(works: Sequence[Work], stopped: Callable[[], bool] = lambda: False) -> list[Outcome]:
     """Return the outcome of each work, in order; fewer of them where `stopped` says so in between."""
     found = []
-    with _collector_paused():
+    with collector.paused():
         for work in works:
             if stopped():
                 break
             found.append(_evaluate(work))
-            gc.collect(0)
+            gc.collect(0)  # of what a point leaves in cycles nothing waits for the end
+        gc.collect(1)
     return found
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Let the garbage collector look at what is new alone: it would go through all that is remembered, often."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.collect()
-            gc.enable()
 
 
 def _evaluate(work: Work) -> Outcome:

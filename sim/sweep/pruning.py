@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import lru_cache
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import bounds, energy
+from sim import bounds
 from sim.arch import OPERANDS, Arch, Simple, build
 from sim.attention.lowering import left_open
-from sim.bounds import Designs, Needs, Vector
-from sim.dataflow import DATAFLOWS
+from sim.bounds import Designs, Vector
 from sim.errors import ConfigError, TiletickError
 from sim.layers import Lowered, lower
 from sim.sweep.axes import number
@@ -30,11 +27,11 @@ from sim.yamlfile import Document
 BOUNDED = ("cycles", "seconds", "energy_pj", "edp", "area_mm2")
 """Figures with a lower bound."""
 
-PRUNED = 4
-"""Points that a worker gets at once where points are skipped: what one of them shows cannot spare the others."""
+SPARED = 8
+"""Points that a scout has to spare by what is expected, as it costs as much as so many that are simulated together."""
 
-WEIGHTS = 8
-"""Parts in which a weighting of objectives is divided among them."""
+DRAWN = 1000
+"""Points, drawn by a seed, among which a scout is looked for, and by which its worth is estimated."""
 
 BLOCK = 8192
 """Points bounded at once: few enough for their numbers to stay in the processor's cache."""
@@ -68,6 +65,8 @@ class Pruning:
         self.skipped: set[int] = set()
         self.best: Costs = np.empty((0, least.shape[1]))
         self.objectives: tuple[Objective, ...] = ()
+        self._above: dict[int, Costs] = {}
+        """Each point that was simulated, to what it costs over its bound."""
 
     @classmethod
     def of(cls, sweep: Planned) -> Pruning:
@@ -81,18 +80,33 @@ class Pruning:
         found.objectives = sweep.objectives
         return found
 
-    def order(self) -> NDArray[np.int64]:
-        """Return all points, the most promising first, whatever the weights of the objectives: they beat most others.
+    def scouts(self, lacking: Iterable[int]) -> Iterator[int]:
+        """Yield some of the lacking points to simulate first, each as it is asked for, and remember what is skipped.
 
-        Each weighting ranks the points by the weighted product of their bounds; a point counts by its best rank.
+        Each is the one that would beat most others if it cost as much more than its bound as points so far did,
+        until none is expected to spare `SPARED` of them.
         """
-        logs, best = np.log(np.maximum(self.least, 1e-30)), np.full(len(self.least), len(self.least))
-        for weights in product(range(WEIGHTS + 1), repeat=logs.shape[1]):
-            if sum(weights) == WEIGHTS:
-                rank = np.empty(len(logs), dtype=np.int64)
-                rank[np.argsort(logs @ np.array(weights), kind="stable")] = np.arange(len(logs))
-                best = np.minimum(best, rank)
-        return np.asarray(np.lexsort([logs.sum(axis=1), best]))
+        mixed = np.random.default_rng(0).permutation(sorted(lacking))
+        mixed = mixed[(self.least[mixed] > 0).all(axis=1)]
+        sent: list[int] = []
+        while len(mixed := mixed[[not self.skips(int(point)) for point in mixed]]):
+            awaited = [point for point in sent if point not in self._above]
+            factor = np.median([*self._above.values()], axis=0) if self._above else np.ones(self.least.shape[1])
+            best = np.vstack([self.best, self.least[awaited] * factor])
+            open_ones = [point for point in mixed[:DRAWN] if not dominated(self.least[point], best)]
+            spared = _beaten(self.least[open_ones] * factor, self.least[open_ones])
+            if not open_ones or spared.max() * len(mixed) < SPARED * min(DRAWN, len(mixed)):
+                return
+            sent.append(int(open_ones[int(spared.argmax())]))
+            mixed = mixed[mixed != sent[-1]]
+            yield sent[-1]
+
+    def order(self, together: NDArray[np.int64], alike: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the points with alike ones still `together`, the most promising kinds first."""
+        promise = np.log(np.maximum(self.least, 1e-30)).sum(axis=1)
+        of_kind = np.full(alike.max(initial=0) + 1, np.inf)
+        np.minimum.at(of_kind, alike, promise)
+        return together[np.lexsort([alike[together], of_kind[alike[together]]])]
 
     def skips(self, point: int) -> bool:
         """Return whether a point can be skipped by what was simulated so far, and remember it."""
@@ -103,8 +117,16 @@ class Pruning:
     def simulated(self, point: int, figures: Mapping[str, float]) -> None:
         """Learn what a point costs."""
         cost = np.array([objective.cost(figures) for objective in self.objectives])
+        self._above[point] = cost / np.maximum(self.least[point], 1e-30)
         if not dominated(cost, self.best):
             self.best = np.vstack([self.best, cost])
+
+
+def _beaten(costs: Costs, others: Costs) -> NDArray[np.int64]:
+    """Return how many of the others each row of costs is nowhere above, and somewhere below."""
+    above = np.any(costs[:, None] > others, axis=2)
+    below = np.any(costs[:, None] < others, axis=2)
+    return np.asarray((below & ~above).sum(axis=1))
 
 
 def lower_bounds(sweep: Planned) -> Costs:
@@ -180,67 +202,5 @@ def _costs(chip: Arch, lowered: Lowered, designs: Designs, space: Space) -> Cost
     needs = bounds.needs_of(lowered, chip, designs)
     cycles = bounds.cycles(needs, lowered, chip, designs)
     seconds = cycles / chip.clock
-    return np.stack([cycles, seconds, _energy(chip, lowered, needs, space, seconds)], axis=1)
-
-
-def _energy(chip: Arch, lowered: Lowered, needs: list[Needs], space: Space, seconds: Vector) -> Vector:
-    """Return the pJ that a network takes at least: products, lanes, DRAM, accesses of buffers, and their leakage."""
-    table = energy.load(chip.technology)
-    total = np.zeros(space.size) + _work_energy(chip, lowered, needs)
-    if not chip.bounded:
-        return total
-    if isinstance(chip.memory, Simple):
-        price = min(cost.pj for cost in table.dram(chip.memory.technology))
-        total = total + np.sum([need.moved for need in needs], axis=0) * 8 * price
-    passed = bounds.added([*(need.passed for need in needs), bounds.kept_bytes(lowered, chip)])
-    sized = {path[1]: _values(c) for c in space.columns if (path := _path(c)) and path[0] == "buffers"}
-    for name, buffer in chip.buffers.items():
-        capacity = sized.get(name, np.full(space.size, float(buffer.capacity)))
-        reads, writes, leakage = _sram(chip.technology, buffer.port_width, capacity)
-        for operand in buffer.holds:
-            for way, price_each in (("read", reads), ("write", writes)):
-                total = total + passed.get((operand, way), 0.0) / buffer.port_width * price_each
-        total = total + leakage * seconds * 1e12
-    return total
-
-
-def _work_energy(chip: Arch, lowered: Lowered, needs: list[Needs]) -> float:
-    """Return the pJ of products, of the registers that each of them writes, and of the lanes."""
-    table, formats = energy.load(chip.technology), chip.precision
-    total = 0.0
-    if chip.array:
-        flow = DATAFLOWS[chip.array.dataflow]
-        seen = [chip.seen(right) for right in ("weight", "input", "kv")]
-        moving = [min(one.bits(o) for one in seen) for o in ("weight", "input") if o != flow.stationary]
-        bits = sum(moving) + chip.bits("partial_sum") / max(one.mac_rate for one in seen)
-        others = {formats.weight, *(energy.beside(formats.input, chip.format_of(o)) for o in ("input", "kv"))}
-        product = min(table.mac(formats.input, other, formats.partial_sum).pj for other in others)
-        scale = chip.array.dvfs.energy if chip.array.dvfs else 1.0
-        total = sum(need.macs for need in needs) * (product + bits * table.register(1).pj) * scale
-    lanes = chip.vector.dvfs.energy if chip.vector and chip.vector.dvfs else 1.0
-    for task in lowered.tasks:
-        for kind, count in bounds.lane_operations(task, chip).items():
-            total += count * _lane(table, chip, kind) * lanes
-    return total
-
-
-def _lane(table: energy.Table, chip: Arch, kind: str) -> float:
-    """Return the pJ of a lane operation, by the method that lanes have for it."""
-    method = chip.vector.functions.get(kind) if chip.vector else None
-    if method is None:
-        return table.lane(kind, chip.lane_format).pj
-    return table.steps(method.steps(kind), chip.lane_format).pj
-
-
-def _sram(technology: str, port_width: int, capacity: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return pJ a read, pJ a write and watts of leakage of buffers of so many bytes."""
-    sizes, index = np.unique(capacity, return_inverse=True)
-    figures = np.array([_one(technology, port_width, int(size)) for size in sizes])
-    reads, writes, leakage = figures[index.reshape(-1)].T
-    return reads, writes, leakage
-
-
-@lru_cache(maxsize=4096)
-def _one(technology: str, port_width: int, capacity: int) -> tuple[float, float, float]:
-    sram = energy.load(technology).sram(capacity, port_width * 8)
-    return sram.read.pj, sram.write.pj, sram.leakage_watts or 0.0
+    capacity = {path[1]: _values(c) for c in space.columns if (path := _path(c)) and path[0] == "buffers"}
+    return np.stack([cycles, seconds, bounds.picojoules(needs, lowered, chip, seconds, capacity)], axis=1)

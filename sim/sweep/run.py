@@ -21,7 +21,7 @@ from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
 from sim.sweep.figures import Objective, mean, objective
 from sim.sweep.keys import Subject
-from sim.sweep.pruning import PRUNED, Pruning
+from sim.sweep.pruning import Pruning
 from sim.sweep.report import Report, Row
 from sim.sweep.schema import SweepFile, checked, open_file
 from sim.sweep.space import Space, points
@@ -231,25 +231,31 @@ class Course:
                 self.pruning.simulated(point, row.figures)
 
     def _chunks(self) -> Iterator[list[Work]]:
-        """Yield the works that are still wanted, alike ones together; the most promising first where any is skipped."""
+        """Yield the works that are still wanted, alike ones together; where any may be skipped, scouts first."""
         space = self.sweep.space
         lacking = {point for points in self.wanting.values() for point in points}
-        order = self.pruning.order() if self.pruning else alike_together(space)
+        kinds, order = alike(space), alike_together(space)
+        sent = set[str]()
+        if self.pruning:
+            for point in self.pruning.scouts(lacking):
+                yield from self._wanted([point], sent)
+            order = self.pruning.order(order, kinds)
         left = [int(point) for point in order if int(point) in lacking]
-        few, sent = even(alike(space)[left], self.there.count), set[str]()
+        few = even(kinds[left], self.there.count)
 
         def most() -> int:
             pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else SECONDS / 8
-            return max(1, min(PRUNED if self.pruning else BATCH, few, int(SECONDS / pace)))
+            return max(1, min(BATCH, few, int(SECONDS / pace)))
 
-        for batch in batches(left, alike(space), most):
-            works = list[Work]()
-            for point in batch:
-                if self.pruning is None or not self.pruning.skips(point):
-                    works += [w for w in self.sweep.works(point) if w.key in self.wanting and w.key not in sent]
-                    sent |= {work.key for work in works}
-            if works:
-                yield works
+        for batch in batches(left, kinds, most):
+            yield from self._wanted([p for p in batch if self.pruning is None or not self.pruning.skips(p)], sent)
+
+    def _wanted(self, points: Sequence[int], sent: set[str]) -> Iterator[list[Work]]:
+        """Yield the works of points that are wanted and were not sent yet, if there are any, and remember them."""
+        works = [w for point in points for w in self.sweep.works(point) if w.key in self.wanting and w.key not in sent]
+        sent |= {work.key for work in works}
+        if works:
+            yield works
 
     def _fill(self, chunks: Iterator[list[Work]]) -> bool:
         """Keep the workers busy: one chunk at work and one waiting for each; return whether any was sent."""
