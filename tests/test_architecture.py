@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = [
     "errors units formats version extras display collector",
-    "textfile yamlfile library extends registry lanes",
+    "textfile yamlfile library sources extends registry lanes",
     "arch dram pim kernel op dataflow graph workload patches blocks expressions wiring inline",
     "ops mapping passes plan streaming registers",
     "dataflows planner execute reference attention layers",

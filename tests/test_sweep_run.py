@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sim
-from sim import cli
+from sim import cli, sources
 from sim.commands._progress import told
 from sim.errors import ConfigError
 from sim.sweep import Progress, Report, Sweep, run_sweep
@@ -273,18 +274,67 @@ def test_ctrl_c_while_rows_are_written_leaves_the_store_ready_for_more(tmp_path:
         assert store.keys() == {"key"}
 
 
+def refused(out: Path) -> str:
+    """Return why a store is not used, and see that it stays as it is."""
+    before = stored(out)
+    with pytest.raises(ConfigError) as caught:
+        done(out)
+    assert stored(out) == before
+    return str(caught.value)
+
+
 def test_a_store_of_another_version_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.sweep.store.__version__", "0.0.9")
     done(tmp_path)
     monkeypatch.undo()
-    before = stored(tmp_path)
-    with pytest.raises(ConfigError) as caught:
-        done(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path / 'store.sqlite'}: was written by tiletick 0.0.9 (tiletick.sweep/1), this is {sim.__version__}; "
-        "results of versions do not mix: choose another --out"
+    code = sources.code()[:8]
+    assert refused(tmp_path) == (
+        f"{tmp_path / 'store.sqlite'}: was written by tiletick 0.0.9 (code {code}), this is tiletick "
+        f"{sim.__version__} (code {code}); results of versions do not mix: choose another --out"
     )
-    assert stored(tmp_path) == before
+
+
+def test_a_store_of_the_same_version_before_its_code_changed_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Sweep(FILE).keys(0)
+    monkeypatch.setattr("sim.sources.code", lambda: "0123456789")
+    done(tmp_path)
+    assert not stored(tmp_path) & set(keys)
+    monkeypatch.undo()
+    assert refused(tmp_path) == (
+        f"{tmp_path / 'store.sqlite'}: was written by tiletick {sim.__version__} (code 01234567), this is tiletick "
+        f"{sim.__version__} (code {sources.code()[:8]}); results of versions do not mix: choose another --out"
+    )
+
+
+def test_a_store_of_another_format_is_left_as_it_is(tmp_path: Path) -> None:
+    done(tmp_path)
+    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        connection.execute("UPDATE about SET value = 'tiletick.sweep/0' WHERE key = 'format'")
+        connection.execute("DELETE FROM about WHERE key = 'code'")
+    assert f"was written by tiletick {sim.__version__} (code unknown, tiletick.sweep/0), this is" in refused(tmp_path)
+
+
+def test_a_worker_with_another_program_is_told() -> None:
+    work = replace(Sweep(FILE).works(0)[0], code="0123456789")
+    with pytest.raises(ConfigError) as caught:
+        evaluate([work])
+    assert str(caught.value) == (
+        f"a worker: has tiletick {sim.__version__} (code {sources.code()[:8]}), and is asked by one of code 01234567; "
+        "install the same on all machines, then start it anew"
+    )
+
+
+def test_figures_of_a_table_before_it_was_changed_are_not_used_again(tmp_path: Path) -> None:
+    """A chip names its technology; what stands in that file decides the energy."""
+    table = tmp_path / "mine.yaml"
+    table.write_text("extends: 45nm\n")
+    data = FILE | {"set": {"technology": str(table)}}
+    before = Sweep(data).keys(0)
+    assert Sweep(data).keys(0) == before
+    table.write_text("extends: 45nm\nmac: {}\n")
+    assert not set(Sweep(data).keys(0)) & set(before)
 
 
 def test_a_store_of_another_sweep_is_used_only_where_that_is_asked_for(tmp_path: Path) -> None:

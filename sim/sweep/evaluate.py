@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from sim import arch as arch_module
-from sim import collector
+from sim import collector, sources
 from sim.area import area_of
-from sim.errors import TiletickError
+from sim.errors import ConfigError, Problem, TiletickError
 from sim.graph import Graph
 from sim.mapper import Trials
 from sim.simulate import simulate
@@ -34,7 +34,7 @@ _TRIALS = Trials()
 
 @dataclass(frozen=True)
 class Work:
-    """A network on a chip: `key` tells it from every other, also of another version of the program."""
+    """A network on a chip: `key` tells it from every other, also of the program with another `code`."""
 
     key: str
     chip: Document
@@ -43,6 +43,7 @@ class Work:
     layers: str | None
     arch_sha256: str
     workload_sha256: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ def work_of(chip: Document, workload: str, settings: dict[str, Any], layers: str
         workload_sha256 = graph_of(workload, json.dumps(items)).digest
     except TiletickError:
         workload_sha256 = hashlib.sha256(f"{workload} {items}".encode()).hexdigest()
-    text = json.dumps([__version__, arch_sha256, workload_sha256, layers])
+    text = json.dumps([sources.code(), sources.named(chip.data), arch_sha256, workload_sha256, layers])
     key = hashlib.sha256(text.encode()).hexdigest()
-    return Work(key, chip, workload, items, layers, arch_sha256, workload_sha256)
+    return Work(key, chip, workload, items, layers, arch_sha256, workload_sha256, sources.code())
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +77,14 @@ def graph_of(workload: str, settings: str) -> Graph:
 
 
 def evaluate(works: Sequence[Work], stopped: Callable[[], bool] = lambda: False) -> list[Outcome]:
-    """Return the outcome of each work, in order; fewer of them where `stopped` says so in between."""
+    """Return the outcome of each work, in order; fewer of them where `stopped` says so in between.
+
+    Raises ConfigError where the program that asks is not the one that is here.
+    """
+    asked = {work.code for work in works} - {sources.code()}
+    if asked:
+        told = f"has tiletick {__version__} (code {sources.code()[:8]}), and is asked by one of code {min(asked)[:8]}"
+        raise ConfigError(Problem(f"{told}; install the same on all machines, then start it anew", "a worker"))
     found = []
     with collector.paused():
         for work in works:

@@ -1,7 +1,7 @@
 """The store of a sweep: one SQLite file in which a result is there whole or not at all, whatever happens.
 
 Write-ahead logging with full synchronisation: what is committed survives a killed process and a power cut. A
-result is kept under the digest of chip, network and version, once. Any number of processes may write.
+result is kept under the digest of chip, network and program, once. Any number of processes may write.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from sim import sources
 from sim.errors import ConfigError, Problem
 from sim.sweep.evaluate import Outcome
 from sim.version import __version__
@@ -73,18 +74,17 @@ class Store:
 
     def _begin(self, sweep: str, resume: bool) -> None:
         about = self.about()
-        for key, mine in (("format", FORMAT), ("version", __version__)):
-            if about and about.get(key) != mine:
-                told = f"was written by tiletick {about.get('version')} ({about.get('format')}), this is {__version__}"
-                raise ConfigError(Problem(f"{told}; results of versions do not mix: choose another --out",
-                                          str(self.path)))  # fmt: skip
+        mine = {"format": FORMAT, "version": __version__, "code": sources.code()}
+        if about and any(about.get(key) != value for key, value in mine.items()):
+            told = f"was written by {_program(about)}, this is {_program(mine)}"
+            raise ConfigError(Problem(f"{told}; results of versions do not mix: choose another --out", str(self.path)))
         if about and about["sweep"] != sweep and not resume:
             raise ConfigError(Problem("holds another sweep, or this one before its file was changed; choose another "
                                       "--out, or use what it holds with --resume", str(self.path)))  # fmt: skip
         self.connection.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _SCHEMA.split(";")):
             self.connection.execute(statement)
-        for item in {"format": FORMAT, "version": __version__, "sweep": sweep}.items():
+        for item in {**mine, "sweep": sweep}.items():
             self.connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", item)
         self.connection.execute("COMMIT")
 
@@ -133,6 +133,13 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise ConfigError(Problem(_advice(str(error)), str(self.path))) from None
+
+
+def _program(about: Mapping[str, str]) -> str:
+    """Return how errors call the program that wrote a store: code tells versions apart that have one number."""
+    code = f"code {about['code'][:8]}" if "code" in about else "code unknown"
+    other = "" if about.get("format") == FORMAT else f", {about.get('format')}"
+    return f"tiletick {about.get('version')} ({code}{other})"
 
 
 def _advice(text: str) -> str:
