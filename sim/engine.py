@@ -37,8 +37,7 @@ from sim.timeline import Timeline
 
 AHEAD = 3
 """Iterations dispatched ahead of the last that all units have left: more than LOOKAHEAD, the most that anything
-can start early; one less where an iteration has several work steps. Where memory is ideal nothing else says how far
-an array may be ahead of slower lanes."""
+can start early; one less where an iteration has several work steps."""
 
 AHEAD_BLOCKS = 2
 """Blocks of layers dispatched ahead: more than LOOKAHEAD tiles, as each has several."""
@@ -270,7 +269,7 @@ class Engine:
         work, settled, first = self.front.work, 0, self.sequence
         skips = self.fast_forward and not (self.front.behind and self.front.behind.varies(self.front.index, loop))
         for done in range(1, loop.count + 1):
-            iterations.append(Iteration(self.iteration, self.sequence))
+            iterations.append(Iteration(self.iteration, self.sequence, left(self.front) if skips else None))
             self.iteration = iterations[-1]
             yield from self._nodes(loop.body, loop.at(done - 1, around))
             self.iteration = iterations[-1].parent
@@ -283,8 +282,12 @@ class Engine:
                     return
 
     def _left(self, iteration: Iteration) -> Generator[simpy.Event, Any, None]:
-        """Wait until no unit works on an iteration any more; results may still be on their way."""
-        if iteration.held:
+        """Wait until no unit works on an iteration any more; results may still be on their way.
+
+        Where memory is ideal no buffer holds an array back from running away from slower lanes: there it is enough
+        that one unit works on it no more, as its queue must not run dry.
+        """
+        while iteration.held and (self.arch.bounded or iteration.keeps_all):
             iteration.left = self.env.event()
             yield iteration.left
 
@@ -304,6 +307,9 @@ class Engine:
         period = period_of(seen)
         if period is None or self.front.strays(first, seen[0].first, seen[0].jobs):
             return False
+        mark = left(self.front)
+        if any(iteration.mark != mark for iteration in iterations):
+            return False  # later ones may find less room
         self.repeats.append((self.cycle(), self.cycle() + period * remaining, period))
         self.shift += period * remaining
         book_skipped(self.units, seen[-1], remaining, self.shift, period)
@@ -348,7 +354,7 @@ class Engine:
         """Note that a job holds its unit and operands no longer."""
         for iteration in job.iterations:
             iteration.held -= 1
-            if not iteration.held and iteration.left is not None:
+            if iteration.left is not None and (not iteration.held or not self.arch.bounded):
                 iteration.left.succeed()
                 iteration.left = None
 

@@ -26,6 +26,8 @@ from sim.reference import Fold
 ORDERS = tuple(permutations(("m", "n", "k")))
 FLOWS = tuple(sorted({DATAFLOWS[name].name for name in DATAFLOWS if not DATAFLOWS[name].passes}))
 """Dataflows in folds of a product; those in passes have tests of their own."""
+HOUR = 3600
+"""Seconds that a law in full may take: some map or simulate whole networks a thousand times."""
 
 
 def law(*strategies: Any, quick: int, full: int, **named: Any) -> Callable[[Any], Any]:
@@ -36,7 +38,8 @@ def law(*strategies: Any, quick: int, full: int, **named: Any) -> Callable[[Any]
         common = {"deadline": None, "suppress_health_check": checks}
         few = settings(max_examples=quick, derandomize=True, database=None, **common)(given(*strategies, **named)(test))
         many = settings(max_examples=full, **common)(given(*strategies, **named)(test))
-        runs = [pytest.param(few, id="quick"), pytest.param(many, id="full", marks=pytest.mark.slow)]
+        slow = (pytest.mark.slow, pytest.mark.timeout(HOUR))
+        runs = [pytest.param(few, id="quick"), pytest.param(many, id="full", marks=slow)]
 
         def run_law(run: Callable[[], None]) -> None:
             run()
@@ -274,6 +277,29 @@ def runs_of_stages(draw: Any, bounded: bool | None = None, most: int = 3) -> tup
         plan = _plan(draw, work, arch, on_chip)
         stages.append(Stage(plan, draw(st.integers(max(0, index - 1), index)), reads, f"t{index}"))
     return arch, stages
+
+
+@st.composite
+def long_loops(draw: Any) -> tuple[Arch, list[Stage]]:
+    """A chip with a buffer little larger than the tiles need, and a layer of groups with hundreds of unequal tiles.
+
+    Places on chip then drift through the buffer, so that a later tile may find less room than those before.
+    """
+    arch = draw(arches(bounded=True, knobs=True, paced=True))
+    buffer = next(iter(arch.buffers.values())).model_copy(update={"holds": list(OPERANDS)})
+    arch = arch.model_copy(update={"buffers": {"b0": buffer}})
+    filters, depth, batch = (draw(st.integers(5, 60)) for _ in range(3))
+    spatial = (Axis(23, draw(st.integers(9, 21)), draw(st.integers(1, 3)), 1, pad=1),) if draw(st.booleans()) else ()
+    kernel = Contraction("c", filters, depth, 1 if spatial else batch, draw(st.sampled_from((2, 5, 7))), spatial)
+    tiling = Tiling(kernel, draw(small_tiles(kernel, arch, 1500)))
+    parameters, percent = kernel.groups * kernel.n, draw(st.integers(100, 250))
+    arch = tight(tiling, arch, parameters=parameters)
+    sized = {n: b.model_copy(update={"capacity": b.capacity * percent // 100 + 8}) for n, b in arch.buffers.items()}
+    elements = kernel.output_elements
+    epilogue = (VectorWork("e", (elements,), elements, (("add", elements * 2),)),) if draw(st.booleans()) else ()
+    around = Surroundings(frozenset(), epilogue, parameters)
+    plan = plan_contraction(tiling, arch.model_copy(update={"buffers": sized}), "array", around)
+    return arch.model_copy(update={"buffers": sized}), [Stage(plan, 0)]
 
 
 PARAMETERS = 5

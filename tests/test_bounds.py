@@ -73,7 +73,7 @@ def scalable(draw: Any) -> dict[str, Any]:
     return {"array.rates": rates, "vector.rates": {"int32": draw(st.integers(1, 3))}, **formats}
 
 
-@law(st.data(), quick=15, full=300)
+@law(st.data(), quick=15, full=1000)
 def test_no_design_beats_its_bound(data: Any) -> None:
     with TemporaryDirectory() as folder:
         bound_against_run(networks(Path(folder), data), data)

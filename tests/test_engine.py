@@ -17,12 +17,13 @@ from sim.hardware.buffers import Buffers
 from sim.hardware.folds import tile_timing
 from sim.hardware.unit import Signal
 from sim.kernel import Contraction
+from sim.mapper.scout import Scout
 from sim.mapping import RELEVANT, Mapping, Tiling, check
 from sim.plan import Compute, Load, Process, Store, steps
-from sim.planner import plan_contraction
+from sim.planner import Surroundings, plan_contraction
 from sim.reference import simulate
 from sim.timeline import CAUSES
-from tests.laws import FLOWS, ORDERS, arches, blocks_of, chip, law, register_fold, runs_of_stages
+from tests.laws import FLOWS, ORDERS, arches, blocks_of, chip, law, long_loops, register_fold, runs_of_stages
 
 
 def run(arch, stages, fast_forward=True):
@@ -39,9 +40,31 @@ def test_skipping_settled_loops_changes_nothing(case):
     assert run(arch, stages) == run(arch, stages, fast_forward=False)
 
 
-@law(runs_of_stages(bounded=True), quick=30, full=500)
+@law(long_loops(), quick=5, full=1000)
+def test_skipping_long_loops_in_small_buffers_changes_nothing(case):
+    arch, stages = case
+    assert run(arch, stages) == run(arch, stages, fast_forward=False)
+
+
+def test_a_loop_is_not_skipped_while_places_drift_through_the_buffer():
+    """All times of its iterations agree; but at the end the parameters of the next group find no free room any more."""
+    arch = Arch.model_validate({
+        "name": "chip", "clock": "1 GHz", "precision": {"weight": "int4", "output": "int4"},
+        "units": {"array": {"kind": "systolic", "rows": 2, "cols": 1, "dataflow": "is", "weight_buffers": 2,
+                            "drain": "overlap"}},
+        "buffers": {"sram": {"capacity": "500 B", "holds": ["weight", "input", "output"]}},
+        "memory": {"kind": "simple", "bandwidth": "3 GB/s", "latency": "1 ns"},
+    })  # fmt: skip
+    kernel = Contraction("c", filters=7, channels=25, batch=33, groups=7)
+    mapping = Mapping(2, 1, 4, order=("m", "n", "k"), hold=(("weight", 2), ("input", 3), ("output", 1)))
+    stages = alone(plan_contraction(Tiling(kernel, mapping), arch, "array", Surroundings(frozenset(), (), 49)))
+    each = run(arch, stages, fast_forward=False)
+    assert run(arch, stages) == each
+    assert Scout(arch).run(stages[0]) == each.cycles
+
+
+@law(runs_of_stages(), quick=30, full=500)
 def test_the_dispatch_distance_changes_nothing(case):
-    """Where buffers end; where memory is ideal, the distance alone keeps an array from running away from slow lanes."""
     arch, stages = case
     with patch("sim.engine.AHEAD", 10**9):
         whole = run(arch, stages, fast_forward=False)

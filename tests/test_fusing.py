@@ -44,7 +44,7 @@ def cases(draw: Any) -> tuple[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-@law(cases(), quick=8, full=50)
+@law(cases(), quick=8, full=150)
 def test_auto_is_the_fastest_way_that_fits(case: tuple[str, dict[str, Any]]) -> None:
     network, settings = case
     found = run("tiny_4x4", network, settings)

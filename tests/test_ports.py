@@ -127,7 +127,7 @@ def lanes_work(stages):
     return any(isinstance(step, Process) for stage in stages for step, _ in steps(stage.plan.body))
 
 
-@law(narrow_runs(), st.sampled_from(FASTER), quick=25, full=500)
+@law(narrow_runs(), st.sampled_from(FASTER), quick=25, full=1500)
 def test_a_faster_memory_costs_no_cycles_where_lanes_are_idle(case, change):
     """False where lanes and transfers share a port: see the anomaly below."""
     arch, stages = case
@@ -138,7 +138,7 @@ def test_a_faster_memory_costs_no_cycles_where_lanes_are_idle(case, change):
     assert Engine(better).run(stages).cycles <= Engine(arch).run(stages).cycles
 
 
-@law(narrow_runs(), st.integers(1, 20), st.data(), quick=25, full=500)
+@law(narrow_runs(), st.integers(1, 20), st.data(), quick=25, full=1500)
 def test_a_wider_port_costs_no_cycles_where_lanes_are_idle(case, more, data):
     """As above: lanes that wait behind a transfer may wait longer for one that comes earlier."""
     arch, stages = case

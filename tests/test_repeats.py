@@ -41,7 +41,7 @@ def told(timeline: Timeline) -> Any:
     return timeline.cycles, ledgers, work, timeline.spans, timeline.peaks
 
 
-@law(networks(), quick=20, full=300)
+@law(networks(), quick=20, full=1000)
 def test_blocks_that_are_skipped_are_those_that_are_not(network: tuple[Arch, list[Stage]]) -> None:
     arch, stages = network
     fast, slow = Engine(arch).run(stages), Engine(arch, fast_forward=False).run(stages)

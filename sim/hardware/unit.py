@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,12 +48,15 @@ class Signal:
 
 
 class Iteration:
-    """The jobs of one iteration of a loop, so that it can be told when iterations repeat."""
+    """The jobs of one iteration of a loop, so that it can be told when iterations repeat.
 
-    __slots__ = ("around", "first", "held", "jobs", "left", "parent", "pending", "skipped", "worked")
+    `mark` says how it found buffers and queues (see `sim.hardware.repeats.left`).
+    """
 
-    def __init__(self, parent: Iteration | None, first: int) -> None:
-        self.parent, self.first = parent, first
+    __slots__ = ("around", "first", "held", "jobs", "left", "mark", "parent", "pending", "skipped", "worked")
+
+    def __init__(self, parent: Iteration | None, first: int, mark: Hashable = None) -> None:
+        self.parent, self.first, self.mark = parent, first, mark
         self.around: list[Iteration] = [parent, *parent.around] if parent else []
         self.jobs: list[Job] = []
         self.skipped: list[tuple[str, int, str, int]] = []
@@ -61,6 +64,11 @@ class Iteration:
         self.pending = self.held = 0
         """Jobs that are not done, and jobs that still hold their unit or their operands."""
         self.left: simpy.Event | None = None
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether none of its units has let go of all its jobs yet."""
+        return {job.unit for job in self.jobs} == {job.unit for job in self.jobs if not job.released.fired}
 
 
 class Job:

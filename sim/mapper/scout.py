@@ -7,7 +7,7 @@ than supposed here, and the cycles found are a lower bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import cast
 
 from sim.arch import Arch
@@ -15,6 +15,7 @@ from sim.engine import AHEAD, Engine
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
+from sim.hardware.repeats import left
 from sim.hardware.unit import Wait
 from sim.mapper.queues import ArrayQueue, Moment, Queue, Task
 from sim.plan import START, Loop, Node, Step, steps
@@ -83,23 +84,26 @@ class Scout:
     def _loop(self, loop: Loop) -> None:
         """Run the iterations until they repeat with one shift; skip the rest."""
         begins: list[tuple[int, int]] = []
+        marks: list[Hashable] = []
         seen: list[Signature] = []
-        settled, work, left = 0, self.front.work, loop.count
-        while left:
+        settled, work, remaining = 0, self.front.work, loop.count
+        while remaining:
             begins.append((len(self.tasks), len(self.skips)))
             self._nodes(loop.body)
-            left -= 1
-            if loop.count <= AHEAD or not left:
+            remaining -= 1
+            if loop.count <= AHEAD or not remaining:
                 continue
+            marks.append(left(self.front))
             if len(begins) == 1:
                 settled = self.front.reach(self.front.work - work)
             self._learn()
             while len(seen) < len(begins) and self._end(begins, len(seen)) <= self.known:
                 seen.append(self._signature(begins, len(seen)))
             cycle = _cycle(seen, settled)
-            if cycle and left >= cycle:
-                self._skip(begins, len(seen), (settled, cycle), left // cycle, seen[-1].base - seen[-1 - cycle].base)
-                seen, begins, left = [], [], left % cycle
+            if cycle and remaining >= cycle and _alike(marks[len(seen) - settled - cycle :], cycle):
+                period = seen[-1].base - seen[-1 - cycle].base
+                self._skip(begins, len(seen), (settled, cycle), remaining // cycle, period)
+                seen, begins, marks, remaining = [], [], [], remaining % cycle
 
     def _learn(self) -> None:
         tasks = self.tasks
@@ -158,6 +162,11 @@ class Signature:
     def alike(self, other: Signature) -> bool:
         """Tell whether the times of another iteration are the same from its first start on."""
         return self.times == other.times != [] and self.skipped == other.skipped
+
+
+def _alike(marks: Sequence[Hashable], cycle: int) -> bool:
+    """Tell whether buffers and queues were left alike each `cycle` iterations: later ones find as much room."""
+    return all(a == b for a, b in zip(marks, marks[cycle:], strict=False))
 
 
 def _cycle(seen: Sequence[Signature], settled: int) -> int:
