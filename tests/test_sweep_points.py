@@ -170,7 +170,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"set": {"array.cols": "= rows - 2"}},
      "sweep: set.array.cols: computes to 0: 0 is out of range: greater than 0"),
     ({"constraints": ["array.rows > 100"]},
-     "sweep: constraints: leave none of 3 points: 'array.rows > 100' excludes 3"),
+     "sweep: constraints: leave none of 3 points: 'array.rows > 100' excludes 3; loosen one, "
+     "or widen an axis"),
     ({"constraints": ["array.rows + 1"]},
      "sweep: constraints[0]: 'array.rows + 1' is 3, not true or false; write a comparison"),
     ({"constraints": ["array.rows >"]}, "sweep: constraints[0]: '=array.rows >' is not an expression"),

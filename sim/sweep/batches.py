@@ -15,6 +15,8 @@ BATCH = 32
 """Points that a worker gets at once, at most."""
 SECONDS = 20.0
 """For how long a worker keeps its results at most, by the time that points have taken so far."""
+ALONE = 1.0
+"""The same where there is one worker, which shares work between batches as well as in one."""
 
 
 def alike(space: Space) -> NDArray[np.int64]:

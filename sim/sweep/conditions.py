@@ -111,7 +111,8 @@ def complete(
     left_out = {text: int(np.count_nonzero(~mask)) for text, mask in masks.items()}
     if not kept.any():
         each = ", ".join(f"'{text}' excludes {count:,}" for text, count in left_out.items())
-        raise document.error(("constraints",), f"leave none of {space.size:,} points: {each}")
+        told = f"leave none of {space.size:,} points: {each}; loosen one, or widen an axis"
+        raise document.error(("constraints",), told)
     return replace(space.take(kept), left_out=left_out), later
 
 

@@ -137,8 +137,8 @@ def sensitivity(report: Report) -> Any:
     axes.set(xlabel=f"mean {first.title} at a value, over the mean of all", title=report.sweep.name, xscale="log")
     reach = [mean / middle for entry in found for mean in entry.means[0]]
     axes.set_xlim(min(reach) / 1.5, max(reach) * 1.5)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    for axis_level in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis_level(lambda ratio, _: f"{ratio:g}" if f"{ratio:e}"[0] in "125" else "")
     return figure
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sim.arch import build, read_arch
 from sim.errors import ConfigError, Problem
 from sim.sweep.areas import Vector, areas
-from sim.sweep.batches import BATCH, SECONDS, alike, alike_together, batches, even
+from sim.sweep.batches import ALONE, BATCH, SECONDS, alike, alike_together, batches, even
 from sim.sweep.conditions import Terms, complete, names_at
 from sim.sweep.evaluate import Outcome, Work, work_of
 from sim.sweep.executors import Workers, workers
@@ -241,11 +241,11 @@ class Course:
                 yield from self._wanted([point], sent)
             order = self.pruning.order(order, kinds)
         left = [int(point) for point in order if int(point) in lacking]
-        few = even(kinds[left], self.there.count)
+        few, kept = even(kinds[left], self.there.count), SECONDS if self.there.count > 1 else ALONE
 
         def most() -> int:
-            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else SECONDS / 8
-            return max(1, min(BATCH, few, int(SECONDS / pace)))
+            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else kept
+            return max(1, min(BATCH, few, int(kept / pace)))
 
         for batch in batches(left, kinds, most):
             yield from self._wanted([p for p in batch if self.pruning is None or not self.pruning.skips(p)], sent)
