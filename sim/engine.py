@@ -8,15 +8,14 @@ that gets faster can make the whole slower.
 
 from __future__ import annotations
 
-import gc
 from collections import deque
-from collections.abc import Generator, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Hashable, Sequence
 from itertools import islice
 from typing import Any
 
 import simpy
 
+from sim import collector
 from sim.arch import Arch, Dram, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.errors import DeadlockError
@@ -109,7 +108,7 @@ class Engine:
             self.front.behind = Fetching(self.front, self.tiers, len(stages) - 1)
         self.env.process(self._dispatch(stages))
         try:
-            with _collector_paused():
+            with collector.paused():
                 self.env.run(until=self.all_done)
         except RuntimeError as error:
             if not str(error).startswith("No scheduled events left"):  # simpy's words where nothing can move
@@ -369,15 +368,3 @@ class Engine:
             self.outstanding.popleft()
         if self.dispatched and not self.outstanding:
             self.all_done.succeed()
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from going through the jobs of a run: what is not needed any more goes without it."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
