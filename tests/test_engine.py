@@ -134,20 +134,25 @@ def test_buffers_are_never_overfull(case):
     assert all(0 <= peak <= arch.buffers[name].tile_capacity for name, peak in peaks.items())
 
 
+def unlimited(case):
+    """Return the chip with ports without limits, and the stages."""
+    arch, stages = case
+    wide = {name: buffer.model_copy(update={"bandwidth": None}) for name, buffer in arch.buffers.items()}
+    return arch.model_copy(update={"buffers": wide}), stages
+
+
 @law(runs_of_stages(bounded=True), st.integers(2, 7), quick=25, full=1000)
 def test_more_bandwidth_never_costs_cycles(case, factor):
     """A theorem where no port has a limit; the anomaly where lanes and transfers share one is in test_ports."""
-    arch, stages = case
-    wide = {name: buffer.model_copy(update={"bandwidth": None}) for name, buffer in arch.buffers.items()}
+    arch, stages = unlimited(case)
     memory = arch.memory.model_copy(update={"bandwidth": arch.memory.bandwidth * factor // 2})
-    slower = arch.model_copy(update={"buffers": wide})
-    faster = slower.model_copy(update={"memory": memory})
-    assert run(faster, stages).cycles <= run(slower, stages).cycles
+    assert run(arch.model_copy(update={"memory": memory}), stages).cycles <= run(arch, stages).cycles
 
 
 @law(runs_of_stages(bounded=True), st.integers(0, 3), quick=25, full=1000)
 def test_less_latency_never_costs_cycles(case, quarters):
-    arch, stages = case
+    """As above."""
+    arch, stages = unlimited(case)
     memory = arch.memory.model_copy(update={"latency": arch.memory.latency * quarters / 4})
     assert run(arch.model_copy(update={"memory": memory}), stages).cycles <= run(arch, stages).cycles
 
