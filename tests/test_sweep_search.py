@@ -21,7 +21,7 @@ def test_the_same_seed_finds_the_same_whoever_simulates(tmp_path: Path) -> None:
     one = search(SPACE, 12, seed=4, out=tmp_path / "one", jobs=1)
     two = search(SPACE, 12, seed=4, out=tmp_path / "two", jobs=2)
     assert one.to_csv() == two.to_csv()
-    assert 0 < len(one.done) <= 12
+    assert len(one.rows) == 12
     assert one.to_csv() != search(SPACE, 12, seed=5, out=tmp_path / "one", jobs=1).to_csv()
 
 
@@ -36,6 +36,11 @@ def test_a_search_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_points_are_those_of_the_sweep_and_within_its_constraints(tmp_path: Path) -> None:
     found = search(SPACE, 16, seed=2, out=tmp_path, jobs=1)
     assert all(row.settings["array.rows"] * row.settings["array.cols"] <= 64 for row in found.rows)
+
+
+def test_a_search_ends_when_it_has_seen_all_there_is(tmp_path: Path) -> None:
+    axes = {"array.rows": [2, 4], "array.cols": [2, 4]}
+    assert len(search(SPACE | {"axes": axes}, 50, out=tmp_path, jobs=1).rows) == 4
 
 
 def test_several_objectives_give_a_front(tmp_path: Path) -> None:

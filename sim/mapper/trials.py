@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sim.arch import Arch, Dram
@@ -28,12 +29,12 @@ from sim.timeline import Timeline
 if TYPE_CHECKING:
     from sim.mapper.table import Table
 
-MOST = 200_000
-"""Runs remembered at most, some 100 MB; then all are forgotten, which costs time and changes no result."""
+MOST = 50_000
+"""Runs remembered at most, some 55 MB; then the older half is forgotten, which costs time and changes no result."""
 NETWORKS = 32
 """Whole networks remembered at most, about a megabyte each: chips of other capacities come close to each other."""
 TABLES = 256
-"""Tables of candidates remembered at most, about 100 KB each."""
+"""Tables of candidates remembered at most, about 500 KB each."""
 
 PLANS = 256
 """Plans of mappings that were chosen remembered at most, about 20 KB each."""
@@ -91,7 +92,8 @@ class Trials:
     def __init__(self, most: int = MOST) -> None:
         self.most, self.made, self.reused = most, 0, 0
         self.known: dict[Run, tuple[Trial, ...]] = {}
-        self.numbers: dict[Any, int] = {}
+        self.chips: dict[str, int] = {}
+        self.numbers: dict[tuple[Hashable, ...], int] = {}
         self.tables: dict[Hashable, Table] = {}
         self.chunks: dict[Hashable, Plan] = {}
         self.works: dict[int, Works] = {}
@@ -103,12 +105,13 @@ class Trials:
         chip = arch.model_dump(exclude=_WORDS)
         for buffer in chip["buffers"].values():
             del buffer["capacity"], buffer["keep"]
-        return self.numbers.setdefault((repr(chip), *about), len(self.numbers))
+        same = self.chips.setdefault(repr(chip), len(self.chips))
+        return self.numbers.setdefault((same, *about), len(self.numbers))
 
     def remember(self, key: Run, trial: Trial) -> None:
         """Know one more run."""
         if len(self.known) >= self.most:
-            self.known.clear()
+            _forget(self.known, self.most // 2)
         others = tuple(known for known in self.known.get(key, ()) if known.room != trial.room)
         self.known[key] = (trial, *others)
         self.made += 1
@@ -164,8 +167,8 @@ class Trials:
 
 def _forget(known: dict[Any, Any], most: int) -> None:
     """Forget what has been known for longest, down to so many."""
-    while len(known) > most:
-        del known[next(iter(known))]
+    for key in list(islice(known, max(0, len(known) - most))):
+        del known[key]
 
 
 class Bench:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from time import process_time
 from typing import Any
 
 from sim import arch as arch_module
@@ -27,6 +28,12 @@ FAILURES = (
     RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """What a point may fail with: a chip that cannot be, a network that does not fit, errors in a plug-in or in here."""
+
+TIDY = 5.0
+"""CPU seconds between two looks of the collector at all that is remembered; each takes a tenth of one or two."""
+
+_tidied = 0.0
+"""When the last of them was, in CPU seconds of this process."""
 
 _TRIALS = Trials()
 """What candidates took, for all points that this process simulates."""
@@ -91,9 +98,17 @@ def evaluate(works: Sequence[Work], stopped: Callable[[], bool] = lambda: False)
             if stopped():
                 break
             found.append(_evaluate(work))
-            gc.collect(0)  # of what a point leaves in cycles nothing waits for the end
-        gc.collect(1)
+            _tidy()
     return found
+
+
+def _tidy() -> None:
+    """Let go of what a point left in cycles, and now and then of what was remembered and is no more."""
+    global _tidied
+    gc.collect(0)
+    if process_time() - _tidied > TIDY:
+        gc.collect()
+        _tidied = process_time()
 
 
 def _evaluate(work: Work) -> Outcome:

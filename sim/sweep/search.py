@@ -22,6 +22,9 @@ from sim.sweep.schema import is_axis
 from sim.sweep.space import Space
 from sim.sweep.store import Store
 
+REPEATS = 10
+"""Proposals for each point that is asked for, at most: a sampler that has settled proposes what it did before."""
+
 BATCH = 8
 """Points proposed at once: enough for some workers, few enough for the sampler to learn."""
 
@@ -38,10 +41,12 @@ def search(
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Return the report of the points that a multi-objective search of `trials` proposals has simulated.
+    """Return the report of the `trials` points, all different, that a multi-objective search has simulated.
 
-    The points are those of the sweep: its axes, constraints and objectives. With one objective the sampler is a
-    tree of Parzen estimators, with more NSGA-II. Raises ConfigError, and TiletickError where Optuna is missing.
+    Proposals that were made before or that no constraint allows count for nothing; where nearly all are such, the
+    search ends early. The points are those of the sweep: its axes, constraints and objectives. With one objective the
+    sampler is a tree of Parzen estimators, with more NSGA-II. Raises ConfigError, and TiletickError where Optuna is
+    missing.
     """
     optuna: Any = extras.load("optuna", "search")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -52,8 +57,9 @@ def search(
     with Store(folder / "store.sqlite", sweep.digest, resume) as store, workers(jobs, executor, dask) as there:
         asking = Asking(optuna, sweep, seed)
         rows: dict[int, Row] = {}
-        while len(asking.asked) < trials:
-            points = asking.ask(min(BATCH, trials - len(asking.asked)))
+        most = min(trials, sweep.space.size)
+        while len(rows) < most and len(asking.asked) < REPEATS * trials:
+            points = asking.ask(min(BATCH, most - len(rows)))
             fresh = sorted(set(points.values()) - set(rows))
             if fresh:
                 Course(part_of(sweep, fresh), store, there, None, progress).run()
