@@ -20,7 +20,7 @@ from sim.simulate import run
 from sim.sweep import Sweep, run_sweep
 from sim.sweep.evaluate import evaluate
 from sim.sweep.pruning import Pruning, lower_bounds
-from tests.laws import law
+from tests.laws import HOUR, law
 
 NETWORK = """name: n
 inputs: {x: [1, %d, %d, %d]}
@@ -177,7 +177,7 @@ def test_the_front_of_a_pruned_sweep_is_that_of_the_whole(
 TRUE: dict[str, Any] = {
     "name": "t", "arch": "edge_tpu_like_simple", "set": {"activations.keep": "= activations.capacity / 2"},
     "axes": {
-        "array.rows": [32, 64, 128], "array.cols": [32, 64, 128], "array.dataflow": ["ws", "os", "is"],
+        "array.rows": [32, 64, 128], "array.cols": [32, 128], "array.dataflow": ["ws", "os", "is"],
         "memory.bandwidth": ["12.8 GB/s", "51.2 GB/s"], "activations.capacity": ["256 KiB", "4 MiB"],
         "weights.capacity": ["128 KiB", "512 KiB"], "accumulators.capacity": ["128 KiB", "512 KiB"],
     },
@@ -185,6 +185,7 @@ TRUE: dict[str, Any] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HOUR)
 @pytest.mark.parametrize(
     ("workloads", "objectives"),
     [("resnet50", ["edp", "area"]), ({"mobilenet_v1": 3, "alexnet": 1}, ["cycles", "energy", "area"])],
@@ -192,15 +193,15 @@ TRUE: dict[str, Any] = {
 def test_the_front_of_hundreds_of_true_designs_is_the_same_with_and_without_pruning(
     workloads: Any, objectives: list[str], tmp_path: Path
 ) -> None:
-    """432 designs of the kind that the library's sweep of ResNet-50 has, also where each is several networks."""
+    """288 designs of the kind that the library's sweep of ResNet-50 has, also where each is several networks."""
     sweep = TRUE | {"workloads": workloads, "objectives": objectives}
     pruned = run_sweep(sweep, out=tmp_path / "pruned", jobs=1, prune=True)
     whole = run_sweep(sweep, out=tmp_path / "whole", jobs=1)
-    assert len(whole.done) == 432
+    assert len(whole.done) == 288
     assert pruned.front_csv() == whole.front_csv()
     assert [(row.point, row.figures) for row in pruned.front()] == [(row.point, row.figures) for row in whole.front()]
-    assert pruned.count("skipped") + pruned.count("done") == 432
-    assert pruned.count("skipped") > 432 // 4
+    assert pruned.count("skipped") + pruned.count("done") == 288
+    assert pruned.count("skipped") > 288 // 4
 
 
 def test_scouts_are_sent_where_each_is_expected_to_spare_many() -> None:
