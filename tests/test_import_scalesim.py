@@ -151,6 +151,12 @@ def test_every_layer_gets_a_name_of_its_own(tmp_path: Path, names: list[str]) ->
     assert len(gemms(data, tmp_path)) == len(names)
 
 
+def test_a_comma_in_quotes_belongs_to_the_name(tmp_path: Path) -> None:
+    data = topology(tmp_path, f'{CONV}\r\n"Conv, first" ,20,20,3,3,8,16,1,\r\n "plain", "9",9,3,3,8,16,1\r\n')
+    assert [layer["name"] for layer in data["layers"]] == ["Conv_first", "plain"]
+    assert data["inputs"] == {"Conv_first.in": [1, 8, 20, 20], "plain.in": [1, 8, 9, 9]}
+
+
 def test_depthwise_filters_are_those_of_a_channel() -> None:
     layers = read_topology(DATA / "depthwise.csv").data["layers"]
     assert [(layer["groups"], layer["filters"]) for layer in layers] == [("depthwise", 6), ("depthwise", 12)]

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```console\n\$ tiletick (.+)\n((?s:.*?))```", README)
 YAML = re.findall(r"```yaml\n((?s:.*?))```", README)
+LINES = re.findall(r"^    tiletick run (.+)$", README, re.MULTILINE)
 SCRIPTS = re.findall(r"```python\n((?s:.*?))```", README)
 
 
@@ -24,6 +25,11 @@ def test_examples_print_what_they_show(
     assert cli.main(command.split()) == 0
     printed = capsys.readouterr().out
     assert printed == output, f"README.md is behind: paste what COLUMNS=80 tiletick {command} prints"
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_networks_of_other_examples_fit_on_their_chips(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", *command.split()]) == 0, capsys.readouterr().err
 
 
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

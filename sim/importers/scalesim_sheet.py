@@ -7,6 +7,7 @@ without a trailing comma loses its stride. Here such a row is whole.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,8 +81,9 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
     lines = text.splitlines()
     first = next(line for line in lines if line.strip())
     separator = max(",\t;", key=first.count)
-    split = [[cell.strip().strip('"') for cell in line.split(separator)] for line in lines]
-    return [(number, cells) for number, cells in enumerate(split, start=1) if any(cells)]
+    split = [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for line in lines]
+    rows = [[cell.strip() for cell in cells] for cells in split]
+    return [(number, cells) for number, cells in enumerate(rows, start=1) if any(cells)]
 
 
 def _known(title: str) -> str:
