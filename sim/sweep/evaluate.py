@@ -29,8 +29,8 @@ FAILURES = (
 )  # fmt: skip
 """What a point may fail with: a chip that cannot be, a network that does not fit, errors in a plug-in or in here."""
 
-TIDY = 5.0
-"""CPU seconds between two looks of the collector at all that is remembered; each takes a tenth of one or two."""
+TIDY = 30.0
+"""CPU seconds between two looks of the collector at all that is remembered; each takes some tenths of one."""
 
 _tidied = 0.0
 """When the last of them was, in CPU seconds of this process."""
