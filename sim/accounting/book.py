@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import fsum
 from typing import Any
 
 from sim import energy
+from sim.accounting.mapped import told
+from sim.accounting.traffic import merge, renamed, share_out, shares, summed
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
 from sim.energy import Cost
@@ -19,10 +21,7 @@ from sim.graph import Graph
 from sim.kernel import Attention, Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
-from sim.mapping import Tiling, tile_count
-from sim.passes import Passes, Planes
-from sim.plan import Fusion, Load, Plan, Totals, steps, totals
-from sim.planner import input_bytes
+from sim.plan import Load, Plan, Totals, steps, totals
 from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
 from sim.tiers import Schedule
@@ -133,7 +132,7 @@ class Book:
         spent = energy.account(counts, self.costs, self.leakage, seconds)
         macs = sum(layer.macs for layer in layers)
         used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
-        traffic = _sum_traffic([layer.traffic_bytes for layer in layers])
+        traffic = summed([layer.traffic_bytes for layer in layers])
         return Result(
             arch=chip.name, workload=self.graph.name, clock_hz=chip.clock, cycles=timeline.cycles, seconds=seconds,
             macs=macs, utilization=self._utilization(sum(map(self._worked, tasks)), timeline.cycles),
@@ -230,14 +229,14 @@ class Book:
         counts: Counts = {}
         traffic: Traffic = {}
         for (plan, total), kernel in zip(plans, task.kernels, strict=True):
-            _merge_traffic(traffic, self._traffic(plan, total, kernel, task.result))
+            merge(traffic, self._traffic(plan, total, kernel, task.result))
             for key, amount in self._actions(plan, total).items():
                 counts[key] = counts.get(key, 0) + amount
         if task.writes in lowered.kept:
-            _merge_traffic(traffic, self._moved_to_keep(task))
-        traffic = _renamed(traffic, task.result)
+            merge(traffic, self._moved_to_keep(task))
+        traffic = renamed(traffic, task.result)
         for tier, size in self.fetched.get(index, {}).items():
-            _merge_traffic(traffic, {tier: {"read": {"weight": size}}, "dram": {"write": {"weight": size}}})
+            merge(traffic, {tier: {"read": {"weight": size}}, "dram": {"write": {"weight": size}}})
         for memory, directions in traffic.items():
             self._count_accesses(counts, memory, directions)
         unit = self.array if task.contracts else self.vector
@@ -253,7 +252,7 @@ class Book:
             mapping_efficiency=used / slots if slots else 0.0,
             compute_cycles=causes.get("compute", 0), bound=max(CAUSES, key=lambda c: causes.get(c, 0)),
             causes=causes, traffic_bytes=traffic, energy_pj=spent.total_pj,
-            mapping=_mapping(mapped, self.chip) if mapped else None, fused=tuple(task.fused),
+            mapping=told(mapped, self.chip) if mapped else None, fused=tuple(task.fused),
             energy_by_component=spent.by_component,
         )  # fmt: skip
         return layer, counts
@@ -271,7 +270,7 @@ class Book:
         size = self.chip.bytes_of("output", task.elements)
         moved: Traffic = {}
         for memory, direction in ((self.chip.buffer_of("output"), "read"), (self.chip.buffer_of("input"), "write")):
-            _merge_traffic(moved, {memory: {direction: {"output": size}}})
+            merge(moved, {memory: {direction: {"output": size}}})
         return moved
 
     def _traffic(self, plan: Plan, total: Totals, kernel: Kernel, result: str) -> Traffic:
@@ -287,7 +286,7 @@ class Book:
         def add(memory: str, direction: str, operand: str, count: int) -> None:
             if count:
                 place = traffic.setdefault(memory, {"read": {}, "write": {}})[direction]
-                for name, share in _shares(chip, kernel, operand, names[operand], count):
+                for name, share in shares(chip, kernel, operand, names[operand], count):
                     place[name] = place.get(name, 0) + share
 
         rest = self._rest_of_granules(plan)
@@ -389,77 +388,3 @@ def _register_bits(chip: Arch) -> float:
 
 def _affecting(what: str, missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**entry, "affects": what} for entry in missing]
-
-
-def _mapping(plan: Plan, chip: Arch) -> dict[str, Any]:
-    """Return the mapping as data, and what it takes to read it: sizes, tiles, and what lies where on the array."""
-    mapping, kernel, array = plan.mapping, plan.kernel, chip.array
-    if isinstance(mapping, Fusion):
-        return {"attention": asdict(mapping)}
-    assert isinstance(kernel, Contraction) and array is not None and mapping is not None  # what is mapped
-    flow = DATAFLOWS[array.dataflow]
-    sizes = {dim: getattr(kernel, dim) for dim in ("m", "n", "k", "taps")} | {"g": kernel.groups}
-    place = {"dataflow": array.dataflow, "rows": array.rows, "cols": array.cols, "arrays": array.count}
-    place |= {"rate": chip.seen(kernel.right_is).mac_rate} if array.rates else {}
-    if isinstance(mapping, Passes):
-        planes = Planes(kernel)
-        rows, columns = planes.axes
-        more = {"images": planes.images, "rows": rows.out, "columns": columns.out, "channels": kernel.channels}
-        return {"passes": asdict(mapping), "sizes": sizes | more, "right": kernel.right_is, "array": place}
-    tiling = Tiling(kernel, mapping)
-    tiles = {"g": tile_count(tiling.group_loops)} | {dim: tiling.count(dim) for dim in mapping.order}
-    hold = {operand: list(mapping.inside(operand)) for operand in OPERANDS}
-    return {
-        "tile": {"g": mapping.g, "m": mapping.m, "n": mapping.n, "k": mapping.k}, "order": list(mapping.order),
-        "held_along": hold, "packed": mapping.packed, "lowering": mapping.lowering, "split": mapping.split,
-        "sizes": sizes, "tiles": tiles, "right": kernel.right_is,
-        "array": {**place, "along_rows": flow.row, "along_cols": flow.col, "streamed": flow.stream},
-    }  # fmt: skip
-
-
-def _merge_traffic(into: Traffic, more: Traffic) -> None:
-    for memory, directions in more.items():
-        for direction, operands in directions.items():
-            place = into.setdefault(memory, {"read": {}, "write": {}})[direction]
-            for operand, count in operands.items():
-                place[operand] = place.get(operand, 0) + count
-
-
-def _shares(chip: Arch, kernel: Kernel, operand: str, name: str, count: int) -> list[tuple[str, int]]:
-    """Return the bytes of a transfer by what they are: inputs of vector work may be indices beside values."""
-    if operand != "input" or not isinstance(kernel, VectorWork) or not kernel.kinds:
-        return [(name, count)]
-    sizes = input_bytes(kernel, chip)
-    shares = [count * size // sum(sizes) for size in sizes]
-    shares[0] += count - sum(shares)
-    return list(zip(kernel.kinds, shares, strict=True))
-
-
-def _renamed(traffic: Traffic, result: str) -> Traffic:
-    """Return the traffic of a layer whose output is `result` in the accounts, as what joins a KV cache is "kv"."""
-    return {
-        memory: {
-            direction: {result if operand == "output" else operand: count for operand, count in operands.items()}
-            for direction, operands in directions.items()
-        }
-        for memory, directions in traffic.items()
-    }
-
-
-def _sum_traffic(parts: Sequence[Traffic]) -> Traffic:
-    total: Traffic = {}
-    for part in parts:
-        _merge_traffic(total, part)
-    return total
-
-
-def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
-    """Return the layers with energy that no layer has alone: activations, refresh, standby, bytes beside the useful
-    ones. Each gets a share by its off-chip bytes; by its cycles where none has any."""
-    parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
-    parts = parts if any(parts) else [layer.cycles for layer in layers]
-    whole = sum(parts)
-    return [
-        replace(layer, energy_pj=layer.energy_pj + (energy_pj * part / whole if whole else 0.0))
-        for layer, part in zip(layers, parts, strict=True)
-    ]

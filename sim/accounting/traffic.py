@@ -1,0 +1,59 @@
+"""Bytes by memory, direction and operand: added up, called by what they are, and what of them no layer has alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sim.arch import Arch
+from sim.kernel import Kernel, VectorWork
+from sim.planner import input_bytes
+from sim.result import Layer, Traffic
+
+
+def merge(into: Traffic, more: Traffic) -> None:
+    for memory, directions in more.items():
+        for direction, operands in directions.items():
+            place = into.setdefault(memory, {"read": {}, "write": {}})[direction]
+            for operand, count in operands.items():
+                place[operand] = place.get(operand, 0) + count
+
+
+def summed(parts: Sequence[Traffic]) -> Traffic:
+    total: Traffic = {}
+    for part in parts:
+        merge(total, part)
+    return total
+
+
+def renamed(traffic: Traffic, result: str) -> Traffic:
+    """Return the traffic of a layer whose output is `result` in the accounts, as what joins a KV cache is "kv"."""
+    return {
+        memory: {
+            direction: {result if operand == "output" else operand: count for operand, count in operands.items()}
+            for direction, operands in directions.items()
+        }
+        for memory, directions in traffic.items()
+    }
+
+
+def shares(chip: Arch, kernel: Kernel, operand: str, name: str, count: int) -> list[tuple[str, int]]:
+    """Return the bytes of a transfer by what they are: inputs of vector work may be indices beside values."""
+    if operand != "input" or not isinstance(kernel, VectorWork) or not kernel.kinds:
+        return [(name, count)]
+    sizes = input_bytes(kernel, chip)
+    shares = [count * size // sum(sizes) for size in sizes]
+    shares[0] += count - sum(shares)
+    return list(zip(kernel.kinds, shares, strict=True))
+
+
+def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
+    """Return the layers with energy that no layer has alone: activations, refresh, standby, bytes beside the useful
+    ones. Each gets a share by its off-chip bytes; by its cycles where none has any."""
+    parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
+    parts = parts if any(parts) else [layer.cycles for layer in layers]
+    whole = sum(parts)
+    return [
+        replace(layer, energy_pj=layer.energy_pj + (energy_pj * part / whole if whole else 0.0))
+        for layer, part in zip(layers, parts, strict=True)
+    ]
