@@ -241,10 +241,11 @@ class Course:
                 yield from self._wanted([point], sent)
             order = self.pruning.order(order, kinds)
         left = [int(point) for point in order if int(point) in lacking]
-        few, kept = even(kinds[left], self.there.count), SECONDS if self.there.count > 1 else ALONE
+        few = even(kinds[left], self.there.count)
+        kept, first = (SECONDS, SECONDS / 8) if self.there.count > 1 else (ALONE, ALONE)
 
         def most() -> int:
-            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else kept
+            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else first
             return max(1, min(BATCH, few, int(kept / pace)))
 
         for batch in batches(left, kinds, most):
