@@ -9,7 +9,7 @@ that gets faster can make the whole slower.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -27,7 +27,7 @@ from sim.hardware.loops import book_skipped, period_of
 from sim.hardware.movers import ChannelUnit, LinkUnit, TierUnit, VectorUnit
 from sim.hardware.passes import PassUnit
 from sim.hardware.ports import Ports
-from sim.hardware.repeats import Blocks, book_blocks, left, rename, repeating
+from sim.hardware.repeats import Blocks, Mark, book_blocks, left, rename, repeating
 from sim.hardware.unit import Iteration, Job, Signal, Unit, Wait
 from sim.layout import Geometry, Placement
 from sim.plan import START, Loop, Node, Position, Step, steps
@@ -181,7 +181,7 @@ class Engine:
 
     def _blocks(self, stages: Sequence[Stage], blocks: Blocks) -> Generator[simpy.Event, Any, None]:
         """Dispatch equal blocks, two ahead of the last that all units have left, until they repeat; skip the rest."""
-        iterations, marks = deque[Iteration](), deque[Hashable](maxlen=SETTLED + AHEAD_BLOCKS)
+        iterations, marks = deque[Iteration](), deque[Mark](maxlen=SETTLED + AHEAD_BLOCKS)
         for done in range(1, blocks.count + 1):
             self.iteration = Iteration(None, self.sequence)
             iterations.append(self.iteration)
@@ -190,7 +190,7 @@ class Engine:
             marks.append(left(self.front))
             if done > AHEAD_BLOCKS:
                 yield from self._left(iterations[-AHEAD_BLOCKS - 1])
-            if len(set(marks)) == 1 and self._skip_blocks(stages, blocks, done, iterations):
+            if all(mark == marks[0] for mark in marks) and self._skip_blocks(stages, blocks, done, iterations):
                 return
             if len(iterations) > SETTLED + AHEAD_BLOCKS:
                 iterations.popleft()
@@ -275,6 +275,7 @@ class Engine:
             if done == 1:
                 work = self.front.work - work
                 settled, ahead = self.front.reach(0 if self.drams else work), ahead - (work > 1 and ahead == AHEAD)
+                skips = skips and loop.count > settled + ahead  # fewer have hardly settled before they end
             if len(iterations) > ahead:
                 yield from self._left(iterations[-ahead - 1])
                 if skips and self._skip(loop, iterations, settled, loop.count - done, first):

@@ -124,10 +124,6 @@ class FrontEnd:
         self._units: dict[type, str] = {
             Load: "dram", Store: "dram", Compute: self.array, Process: self.vector, Broadcast: "link", Reduce: "link"
         }  # fmt: skip
-        self._send: dict[type, Callable[..., None]] = {
-            Load: self._load, Compute: self._work, Process: self._work, Store: self._store, Broadcast: self._link,
-            Reduce: self._link, Claim: self._claim, Free: self._free,
-        }  # fmt: skip
         self.behind: Behind | None = None
         self.tensors: dict[str, list[Signal]] = {}
         self.pending: deque[tuple[int, Job]] = deque()
@@ -181,7 +177,7 @@ class FrontEnd:
 
     def step(self, step: Step, at: Position) -> None:
         """Send one step on its way."""
-        self._send[type(step)](step, at)
+        _SEND[type(step)](self, step, at)
 
     def unit_of(self, step: Step) -> str:
         """Return the unit that does a step; empty where it takes no time."""
@@ -237,7 +233,7 @@ class FrontEnd:
         if self.behind is not None:
             self.behind.loaded(self.index, step, at, job)
         if slot is not None:
-            job.on_start = partial(self._begin, [slot])
+            job.on_start = partial(_begin, self.buffers, [slot])
         self.queues.submit(self.unit_of(step), job)
         cause = {"input": "wait_input", "output": "wait_dependency"}.get(step.operand, "wait_weight")
         if step.makes:
@@ -288,12 +284,7 @@ class FrontEnd:
     def _fill(self, job: Job) -> None:
         """Let a job that begins count what was claimed before it as filled."""
         if self.claimed:
-            job.on_start, self.claimed = partial(self._begin, self.claimed), []
-
-    def _begin(self, slots: list[Slot], job: Job, start: int) -> None:
-        """Count what begins to be filled as a job starts."""
-        for slot in slots:
-            self.buffers.fill(slot, job.waits, job.shift, start)
+            job.on_start, self.claimed = partial(_begin, self.buffers, self.claimed), []
 
     def _delay(self, job: Job, unit: str, order: Order) -> None:
         """Queue a job behind the turns that it lets go first, and those that have waited for this turn to end."""
@@ -372,6 +363,18 @@ class FrontEnd:
             release = self.made[step.after][-1][0][0]
         if release is not None:
             self.buffers.free(step.operand, self.index, release, self.work)
+
+
+def _begin(buffers: Buffers, slots: list[Slot], job: Job, start: int) -> None:
+    """Count what begins to be filled as a job starts. No method: jobs do not hold the front end, which holds them."""
+    for slot in slots:
+        buffers.fill(slot, job.waits, job.shift, start)
+
+
+_SEND: dict[type, Callable[..., None]] = {
+    Load: FrontEnd._load, Compute: FrontEnd._work, Process: FrontEnd._work, Store: FrontEnd._store,
+    Broadcast: FrontEnd._link, Reduce: FrontEnd._link, Claim: FrontEnd._claim, Free: FrontEnd._free,
+}  # fmt: skip
 
 
 def _freed(slots: Sequence[Slot]) -> int:

@@ -187,11 +187,14 @@ def slots(planes: Planes, passes: Passes, arch: Arch, parameters: int = 0) -> di
         free -= arch.bytes_of("partial_sum", parameters) if "output" in buffer.holds else 0
         if free < 0:
             parts = ", ".join(f"{o} {need[o]}" for o in need if o in buffer.holds)
+            kept = arch.bytes_of("partial_sum", parameters) if "output" in buffer.holds else 0
+            parts += f", parameters {kept}" if kept else ""
+            least = max(passes.m, passes.n, passes.e, passes.f, passes.q) == 1
             raise CapacityError(
                 f"{planes.kernel.name}: a pass with m {passes.m}, n {passes.n}, e {passes.e}, f {passes.f}, "
                 f"{passes.q * passes.r} channels, {passes.p * passes.t} filters ({parts} bytes)",
                 f"buffer '{name}'", buffer.tile_capacity - free, buffer.tile_capacity,
-                "make m, n, e, f or q smaller",
+                "make the buffer larger" if least else "make m, n, e, f or q smaller",
             )  # fmt: skip
         for operand in ("weight", "input", "output") if buffer.buffering == "double" else ():
             if operand in buffer.holds and need[operand] <= free:

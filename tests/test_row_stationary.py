@@ -245,6 +245,23 @@ def test_a_mapping_that_does_not_fit_is_refused_with_what_would(passes, error, m
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("capacity", [20, 150, 1000, 2500])
+def test_whatever_fits_at_all_is_mapped(capacity):
+    """Far below what equal shares of a layer need, down to one word of each operand."""
+    found = run("eyeriss", "gemm:8x30x50", {"glb.capacity": f"{capacity} B"})
+    assert found.macs == 8 * 30 * 50
+    assert found.buffers["glb"]["peak_bytes"] <= capacity
+
+
+def test_where_not_even_one_word_of_each_fits_the_way_out_is_a_larger_buffer():
+    with pytest.raises(CapacityError) as caught:
+        run("eyeriss", "gemm:8x30x50", {"glb.capacity": "5 B"})
+    assert str(caught.value) == (
+        "gemm: a pass with m 1, n 1, e 1, f 1, 1 channels, 1 filters (weight 2, input 2, output 2 bytes) "
+        "does not fit in buffer 'glb': needs 6 bytes, 5 are available; make the buffer larger"
+    )
+
+
 @pytest.mark.parametrize(("overrides", "message"), [
     ({"count": 2, "link": {"bandwidth": "8 B/cycle"}},
      "conv: a row-stationary array works alone; set 2 arrays to count: 1"),

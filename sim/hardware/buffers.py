@@ -83,10 +83,8 @@ class Buffers:
         held, capacity = self.held[name], self.arch.buffers[name].tile_capacity
         last = self.last.setdefault((operand, stage), deque(maxlen=slots))
         victims = [last[0]] if len(last) == slots else []
-        free = capacity - self.used[name]
-        lent = sum(slot.lend(size) for slot in victims if slot.release is not None)
-        needed = size - lent
-        needed -= min(needed, free)
+        lent = last[0].lend(size) if victims and last[0].release is not None else 0
+        needed = max(0, size - lent - (capacity - self.used[name]))
         own = len(victims)
         if needed:
             self.short.add(name)

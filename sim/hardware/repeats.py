@@ -18,6 +18,8 @@ LEAST = 6
 """Blocks that are worth it: five are simulated before any can be skipped."""
 FAR = 64
 """Stages by which a tensor that is read may lie behind in the same place of every block; others are told by name."""
+Mark = tuple[list[list[Hashable]], list[int], int, int]
+"""How buffers and queues were left, to be compared with another."""
 OLD = 2 * LOOKAHEAD + 2
 """Work steps after which a place that was freed keeps nobody waiting: what takes it begins LOOKAHEAD tiles early at
 most, behind all stores that are older still."""
@@ -96,29 +98,33 @@ def _near(stages: Sequence[Stage], start: int, size: int) -> bool:
     return not any(read.tensor in near for stage in stages[start : start + size] for read in stage.reads)
 
 
-def left(front: FrontEnd) -> Hashable:
+def left(front: FrontEnd) -> Mark:
     """Return how the plans left buffers and queues, counted from the last work step: times are not in it.
 
     Places that were freed OLD work steps ago are as good as free: nothing that takes them waits for that. So their
     bytes count together, wherever one ends and the next begins.
     """
     work, buffers = front.work, front.buffers
-    held = tuple((name, *_places(buffers, name, work)) for name in buffers.held)
-    pending = tuple(made - work for made, _ in front.pending)
+    held = [_places(buffers, name, work) for name in buffers.held]
+    pending = [made - work for made, _ in front.pending]
     return held, pending, max(front.floor - work, -OLD), len(front.delayed)
 
 
-def _places(buffers: Buffers, name: str, work: int) -> Iterator[Hashable]:
-    """Yield the places of a buffer in the order in which they are taken, those that are as good as free as bytes."""
+def _places(buffers: Buffers, name: str, work: int) -> list[Hashable]:
+    """Return the places of a buffer in the order in which they are taken, those that are as good as free as bytes."""
+    found, old = list[Hashable](), work - OLD
     free = buffers.arch.buffers[name].tile_capacity - buffers.used[name]
     for slot in buffers.held[name]:
-        if slot.release is not None and slot.freed_at < work - OLD:
-            free += slot.left
-        elif slot.left or slot.release is None:
-            yield free
-            yield slot.operand, slot.bytes, slot.left, slot.release is None, max(slot.freed_at - work, -OLD)
+        if slot.release is None:
+            found += (free, slot.operand, slot.bytes, slot.left)
             free = 0
-    yield free
+        elif slot.freed_at < old:
+            free += slot.left
+        elif slot.left:
+            found += (free, slot.operand, slot.bytes, slot.left, slot.freed_at - work)
+            free = 0
+    found.append(free)
+    return found
 
 
 def book_blocks(units: Mapping[str, Unit], last: Iteration, times: int, layers: int) -> None:

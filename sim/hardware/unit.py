@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,7 +55,7 @@ class Iteration:
 
     __slots__ = ("around", "first", "held", "jobs", "left", "mark", "parent", "pending", "skipped", "worked")
 
-    def __init__(self, parent: Iteration | None, first: int, mark: Hashable = None) -> None:
+    def __init__(self, parent: Iteration | None, first: int, mark: object = None) -> None:
         self.parent, self.first, self.mark = parent, first, mark
         self.around: list[Iteration] = [parent, *parent.around] if parent else []
         self.jobs: list[Job] = []

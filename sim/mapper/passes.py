@@ -21,6 +21,8 @@ from sim.planner import Surroundings, plan_passes
 
 JUDGED = 8
 """Candidates that the engine runs."""
+SCARCE = 64
+"""Candidates in equal shares, beside which smaller ones are tried where there are fewer."""
 FEW = 3
 """Shares tried of what a PE holds, where more only cost passes."""
 
@@ -47,13 +49,12 @@ def search_passes(
     """
     array, planes = _array(kernel, arch), Planes(kernel)
     count = _Count(planes, arch, array, prices)
+    fitting = list(_candidates(planes, arch, array, wish, around.parameters))
+    if len(fitting) < SCARCE:
+        fitting += _small(planes, arch, array, wish.passes, around.parameters)
     ranked = sorted(
-        ((count.of(passes), index, passes)
-         for index, passes in enumerate(_candidates(planes, arch, array, wish, around.parameters))),
-        key=lambda entry: entry[:2],
-    )  # fmt: skip
-    if not ranked:
-        raise _nothing_fits(planes, arch, array, wish, around.parameters)
+        ((count.of(passes), index, passes) for index, passes in enumerate(fitting)), key=lambda entry: entry[:2]
+    )
     best, least = None, 0.0
     judged = ranked[:JUDGED]
     for (_, energy), _, passes in judged:
@@ -226,16 +227,33 @@ class _Count:
         return slowest
 
 
-def _nothing_fits(
-    planes: Planes, arch: Arch, array: Systolic, wish: MappingChoice, parameters: int
-) -> MappingError:
-    """Return the error that says what of the wished (or smallest) pass needs too much, and where."""
-    fixed = wish.passes
-    smallest = {key: getattr(fixed, key) or 1 for key in ("n", "e", "f", "p", "q", "r", "t")}
-    rows = min(planes.axes[0].kernel, array.rows)
-    passes = Passes(fixed.m or smallest["p"] * smallest["t"], **smallest, rows=rows, taps=_taps(planes, array))
+def _small(planes: Planes, arch: Arch, array: Systolic, fixed: PassChoice, parameters: int) -> list[Passes]:
+    """Return the smallest mapping, and all that fit with parts doubled: for chips with less room than shares need.
+
+    Raises MappingError or CapacityError where not even the smallest fits.
+    """
+    kernel, (rows, columns) = planes.kernel, planes.axes
+    most = {"e": rows.out, "f": columns.out, "n": 1 if planes.outside else planes.images, "p": kernel.filters,
+            "q": kernel.channels, "r": kernel.channels, "t": kernel.filters}  # fmt: skip
+    least = {key: getattr(fixed, key) or 1 for key in most}
+    first = Passes(fixed.m or least["p"] * least["t"], **least, rows=min(rows.kernel, array.rows),
+                   taps=_taps(planes, array))  # fmt: skip
+    check(planes, first, arch, parameters)
+    found = [first]
+    for key in (key for key in most if getattr(fixed, key) is None):
+        for passes in found[:]:
+            while (size := getattr(passes, key)) < most[key]:
+                passes = replace(passes, **{key: min(2 * size, most[key])})
+                passes = replace(passes, m=fixed.m or passes.p * passes.t)
+                if not _fits(planes, passes, arch, parameters):
+                    break
+                found.append(passes)
+    return found
+
+
+def _fits(planes: Planes, passes: Passes, arch: Arch, parameters: int) -> bool:
     try:
         check(planes, passes, arch, parameters)
-    except MappingError as error:
-        return error
-    return MappingError(f"{planes.kernel.name}: no pass fits the PEs and buffers of '{arch.name}'")
+    except MappingError:
+        return False
+    return True

@@ -7,7 +7,7 @@ than supposed here, and the cycles found are a lower bound.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from sim.arch import Arch
@@ -15,7 +15,7 @@ from sim.engine import AHEAD, Engine
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
-from sim.hardware.repeats import left
+from sim.hardware.repeats import Mark, left
 from sim.hardware.unit import Wait
 from sim.mapper.queues import ArrayQueue, Moment, Queue, Task
 from sim.plan import START, Loop, Node, Step, steps
@@ -47,11 +47,15 @@ class Scout:
         self.skips: list[tuple[int, int, dict[Queue, int]]] = []
         """Where iterations were skipped: behind which task, how many cycles, how much work by queue."""
         self._reset(body, limit)
-        self.front.begin(0, stage)
-        self._nodes(stage.plan.body)
-        self.front.finish()
-        self.front.flush()
-        return max((task.end for task in self.tasks), default=0)
+        try:
+            self.front.begin(0, stage)
+            self._nodes(stage.plan.body)
+            self.front.finish()
+            self.front.flush()
+            return max((task.end for task in self.tasks), default=0)
+        finally:  # what holds each other would stay until the garbage collector comes
+            del self.front
+            self.tasks = []
 
     def _reset(self, body: list[tuple[Step, int]], limit: int | None) -> None:
         costs: dict[str, list[tuple[int, int, int]]] = {}
@@ -84,7 +88,7 @@ class Scout:
     def _loop(self, loop: Loop) -> None:
         """Run the iterations until they repeat with one shift; skip the rest."""
         begins: list[tuple[int, int]] = []
-        marks: list[Hashable] = []
+        marks: list[Mark] = []
         seen: list[Signature] = []
         settled, work, remaining = 0, self.front.work, loop.count
         while remaining:
@@ -164,7 +168,7 @@ class Signature:
         return self.times == other.times != [] and self.skipped == other.skipped
 
 
-def _alike(marks: Sequence[Hashable], cycle: int) -> bool:
+def _alike(marks: Sequence[Mark], cycle: int) -> bool:
     """Tell whether buffers and queues were left alike each `cycle` iterations: later ones find as much room."""
     return all(a == b for a, b in zip(marks, marks[cycle:], strict=False))
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 MOST = 50_000
 """Runs remembered at most, some 55 MB; then the older half is forgotten, which costs time and changes no result."""
-NETWORKS = 32
+NETWORKS = 16
 """Whole networks remembered at most, about a megabyte each: chips of other capacities come close to each other."""
-TABLES = 256
-"""Tables of candidates remembered at most, about 500 KB each."""
+TABLES = 96
+"""Tables of candidates remembered at most, about 500 KB to 1 MB each: more than most networks have shapes, twice."""
 
 PLANS = 256
 """Plans of mappings that were chosen remembered at most, about 20 KB each."""
