@@ -51,9 +51,13 @@ class _Parser(argparse.ArgumentParser):
     """A parser that tells what is wrong with an option in one line, as all mistakes are told."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise TiletickError where an option's value is wrong; where words are missing or too many, show usage."""
+        """Raise TiletickError where an option or its value is wrong; where words are missing or too many, show usage."""
         if message.startswith("argument "):
             raise TiletickError(message.removeprefix("argument "))
+        first = message.removeprefix("unrecognized arguments: ").split()[0]
+        if first != message.split()[0] and first.startswith("--"):
+            options = [name for name in self._option_string_actions if name.startswith("--")]
+            raise TiletickError(unknown("option", first.partition("=")[0], options))
         super().error(message)
 
 
@@ -75,8 +79,9 @@ def _dispatch(words: list[str]) -> int:
         raise TiletickError(unknown("command", name, known))
     command = importlib.import_module(known[name])
     parser = _Parser(
-        prog=f"tiletick {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        prog=f"tiletick {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )  # fmt: skip
     command.arguments(parser)
     return int(command.execute(parser.parse_args(rest)))
 

@@ -45,7 +45,7 @@ class Layer:
     mapping: dict[str, Any] | None = None
     fused: tuple[str, ...] = ()
     energy_by_component: dict[str, float] = field(default_factory=dict)
-    """What of `energy_pj` each component took; the rest is shared out over the layers."""
+    """What of `energy_pj` each component took, and the layer's share of what DRAM takes for all ("shared")."""
 
     def __repr__(self) -> str:
         bound = self.bound.replace("_", " ")

@@ -48,6 +48,8 @@ def _energy_adds_up(result: sim.Result) -> None:
     assert sum(energy["by_component"].values()) == pytest.approx(energy["total"])
     assert sum(energy["by_action"].values()) == pytest.approx(energy["total"])
     assert sum(layer.energy_pj for layer in result.layers) <= energy["total"] * (1 + 1e-9)
+    for layer in result.layers:
+        assert sum(layer.energy_by_component.values()) == pytest.approx(layer.energy_pj)
 
 
 def _bytes_are_enough(chip: str, graph: sim.Graph, result: sim.Result) -> None:

@@ -96,6 +96,12 @@ def test_a_missing_argument_is_a_usage_error(capsys: Capture) -> None:
     )
 
 
+@pytest.mark.parametrize("option", ["--jso", "--josn=-"])
+def test_an_option_is_written_out_and_told_with_the_nearest(capsys: Capture, option: str) -> None:
+    told = refuses(capsys, "run", "array", "gemm:4x4x4", option)
+    assert told.startswith(f"unknown option '{option.partition('=')[0]}'; did you mean '--json'? choose from: --csv, ")
+
+
 def test_help_costs_less_than_three_tenths_of_a_cpu_second() -> None:
     before = os.times()
     assert process("--help").returncode == 0

@@ -11,6 +11,10 @@ from sim.planner import input_bytes
 from sim.result import Layer, Traffic
 
 
+SHARED = "shared"
+"""What a layer's share of energy that belongs to none is called beside its components."""
+
+
 def merge(into: Traffic, more: Traffic) -> None:
     for memory, directions in more.items():
         for direction, operands in directions.items():
@@ -53,7 +57,8 @@ def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
     parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
     parts = parts if any(parts) else [layer.cycles for layer in layers]
     whole = sum(parts)
+    shares = [energy_pj * part / whole if whole else 0.0 for part in parts]
     return [
-        replace(layer, energy_pj=layer.energy_pj + (energy_pj * part / whole if whole else 0.0))
-        for layer, part in zip(layers, parts, strict=True)
+        replace(layer, energy_pj=layer.energy_pj + share, energy_by_component=layer.energy_by_component | {SHARED: share})
+        for layer, share in zip(layers, shares, strict=True)
     ]
