@@ -13,8 +13,9 @@ from sim.sweep.space import Column, Space
 
 BATCH = 32
 """Points that a worker gets at once, at most."""
-SECONDS = 20.0
-"""For how long a worker keeps its results at most, by the time that points have taken so far."""
+SECONDS = 60.0
+"""For how long a worker keeps its results at most, by the time that points have taken so far. Alike points are parted
+only where they take longer together: each part does anew what they share."""
 ALONE = 1.0
 """The same where there is one worker, which shares work between batches as well as in one."""
 
