@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that tells what is wrong with an option in one line, as all mistakes are told."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise TiletickError where an option or its value is wrong; where words are missing or too many, show usage."""
+        """Raise TiletickError where an option or its value is wrong; where words lack or are too many, show usage."""
         if message.startswith("argument "):
             raise TiletickError(message.removeprefix("argument "))
         first = message.removeprefix("unrecognized arguments: ").split()[0]

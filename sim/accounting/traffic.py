@@ -10,7 +10,6 @@ from sim.kernel import Kernel, VectorWork
 from sim.planner import input_bytes
 from sim.result import Layer, Traffic
 
-
 SHARED = "shared"
 """What a layer's share of energy that belongs to none is called beside its components."""
 
@@ -54,11 +53,11 @@ def shares(chip: Arch, kernel: Kernel, operand: str, name: str, count: int) -> l
 def share_out(layers: Sequence[Layer], energy_pj: float) -> list[Layer]:
     """Return the layers with energy that no layer has alone: activations, refresh, standby, bytes beside the useful
     ones. Each gets a share by its off-chip bytes; by its cycles where none has any."""
-    parts = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
-    parts = parts if any(parts) else [layer.cycles for layer in layers]
-    whole = sum(parts)
-    shares = [energy_pj * part / whole if whole else 0.0 for part in parts]
+    moved = [sum(sum(o.values()) for o in layer.traffic_bytes.get("dram", {}).values()) for layer in layers]
+    moved = moved if any(moved) else [layer.cycles for layer in layers]
+    whole = sum(moved)
+    shares = [energy_pj * part / whole if whole else 0.0 for part in moved]
     return [
-        replace(layer, energy_pj=layer.energy_pj + share, energy_by_component=layer.energy_by_component | {SHARED: share})
-        for layer, share in zip(layers, shares, strict=True)
+        replace(layer, energy_pj=layer.energy_pj + share, energy_by_component=parts | {SHARED: share})
+        for layer, share, parts in zip(layers, shares, (layer.energy_by_component for layer in layers), strict=True)
     ]
