@@ -62,8 +62,8 @@ class Engine:
             unit.ledger.slices = []
         self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
-        for occupancy in self.buffers.occupancy.values():
-            occupancy.clock, occupancy.record = self.cycle, record
+        for occupancy in self.buffers.occupancy.values() if record else ():
+            occupancy.clock = self.cycle
         self.repeats: list[tuple[int, int, int]] = []
         self.outstanding: deque[Job] = deque()
         self.iteration: Iteration | None = None
@@ -121,7 +121,7 @@ class Engine:
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
         peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
         dram = {name: unit.activity(self.end) for name, unit in self.drams.items()}
-        levels = {name: occupancy.samples for name, occupancy in self.buffers.occupancy.items() if occupancy.record}
+        levels = {name: occupancy.samples for name, occupancy in self.buffers.occupancy.items() if occupancy.clock}
         return Timeline(self.end, ledgers, spans, peaks, dram, levels, self.repeats)
 
     def cycle(self) -> int:

@@ -71,39 +71,28 @@ class Ledger:
 
 @dataclass
 class Occupancy:
-    """Bytes in a buffer over time, and the most there were at the end of any cycle.
-
-    What comes and what goes in one cycle may be told in any order: a place is free for whom comes in the cycle in
-    which it is given back.
-    """
+    """Bytes in a buffer over time, and the most there ever were."""
 
     capacity: int
-    clock: Callable[[], int] | None = None
-    """Says the cycle; without one every change is in a cycle of its own."""
-    record: bool = False
     now: int = 0
+    peak: int = 0
+    clock: Callable[[], int] | None = None
+    """Says the cycle, where a run records them."""
     samples: list[tuple[int, int]] = field(default_factory=list)
     """Cycle and bytes from then on, in order of time, where a run records them."""
-    _most: int = 0
-    _at: int | None = None
 
     def take(self, amount: int) -> None:
         """Add bytes."""
-        at = None if self.clock is None else self.clock()
-        if at is None or at != self._at:
-            self._most, self._at = max(self._most, self.now), at
         self.now += amount
-        if self.record and at is not None:
-            self.samples.append((at, self.now))
+        self.peak = max(self.peak, self.now)
+        if self.clock is not None:
+            self.samples.append((self.clock(), self.now))
 
     def give(self, amount: int) -> None:
         """Remove bytes."""
-        self.take(-amount)
-
-    @property
-    def peak(self) -> int:
-        """The most bytes so far."""
-        return max(self._most, self.now)
+        self.now -= amount
+        if self.clock is not None:
+            self.samples.append((self.clock(), self.now))
 
 
 @dataclass
