@@ -56,14 +56,15 @@ class Queue:
     def __init__(self, unit: Mover) -> None:
         self.unit = unit
         self.known: dict[object, tuple[int, int]] = {}
-        self.reset(None)
+        self.reset()
 
-    def reset(self, deadline: int | None) -> None:
-        """Start anew."""
+    def reset(self) -> None:
+        """Start anew, before any step of the next plan is asked for: it may be where one of the last plan was."""
         self.costs: dict[int, tuple[int, int]] = {}
         self.tasks: deque[Task] = deque()
         self.now = self.work = 0
-        self.deadline, self.blocked = deadline, False
+        self.deadline: int | None = None
+        self.blocked = False
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a step with its ports to itself, and the latency behind them."""
@@ -137,9 +138,9 @@ class ArrayQueue(Queue):
 
     unit: ArrayUnit  # type: ignore[assignment]
 
-    def reset(self, deadline: int | None) -> None:
+    def reset(self) -> None:
         """Start anew."""
-        super().reset(deadline)
+        super().reset()
         self.timings: dict[int, TileTiming] = {}
         self.unit.load_from = self.unit.stream_from = self.unit.streaming_until = 0
         self.unit.before = None

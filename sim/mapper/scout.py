@@ -58,15 +58,17 @@ class Scout:
             self.tasks = []
 
     def _reset(self, body: list[tuple[Step, int]], limit: int | None) -> None:
+        for queue in self.queues.values():
+            queue.reset()
         costs: dict[str, list[tuple[int, int, int]]] = {}
         for step, times in body if limit is not None else ():
             name = self.front.unit_of(step)
             if name:
                 costs.setdefault(name, []).append((*self.queues[name].cost(step), times))
-        for name, queue in self.queues.items():
-            mine = costs.get(name, ())
-            latest = limit - sum(b * t for b, _, t in mine) if mine and limit is not None else None
-            queue.reset(latest if latest is None else latest - min(late for _, late, _ in mine))
+        for name, mine in costs.items():
+            assert limit is not None
+            latest = limit - sum(busy * times for busy, _, times in mine)
+            self.queues[name].deadline = latest - min(late for _, late, _ in mine)
 
     def job(self, step: Step, layer: int, waits: list[Wait]) -> Task:
         """Return a new task."""
