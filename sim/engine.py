@@ -63,7 +63,7 @@ class Engine:
         self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
         for occupancy in self.buffers.occupancy.values() if record else ():
-            occupancy.clock = self.cycle
+            occupancy.clock = lambda at: at + self.shift
         self.repeats: list[tuple[int, int, int]] = []
         self.outstanding: deque[Job] = deque()
         self.iteration: Iteration | None = None
@@ -119,7 +119,7 @@ class Engine:
         ledgers = {name: unit.ledger for name, unit in self.units.items()}
         layers = max((stage.layer for stage in stages), default=-1) + 1
         spans = [self.spans.get(layer, (0, 0)) for layer in range(layers)]
-        peaks = {name: occupancy.peak for name, occupancy in self.buffers.occupancy.items()}
+        peaks = self.buffers.peaks()
         dram = {name: unit.activity(self.end) for name, unit in self.drams.items()}
         levels = {name: occupancy.samples for name, occupancy in self.buffers.occupancy.items() if occupancy.clock}
         return Timeline(self.end, ledgers, spans, peaks, dram, levels, self.repeats)
@@ -310,6 +310,7 @@ class Engine:
         mark = left(self.front)
         if any(iteration.mark != mark for iteration in iterations):
             return False  # later ones may find less room
+        self.buffers.settle(self.env.now)
         self.repeats.append((self.cycle(), self.cycle() + period * remaining, period))
         self.shift += period * remaining
         book_skipped(self.units, seen[-1], remaining, self.shift, period)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 CAUSES = (
@@ -71,28 +73,40 @@ class Ledger:
 
 @dataclass
 class Occupancy:
-    """Bytes in a buffer over time, and the most there ever were."""
+    """Bytes in a buffer over time, and the most there ever were in a cycle.
+
+    What goes in a cycle leaves its place to what comes in it. Who comes may be known before its time.
+    """
 
     capacity: int
     now: int = 0
-    peak: int = 0
-    clock: Callable[[], int] | None = None
-    """Says the cycle, where a run records them."""
+    most: int = 0
+    clock: Callable[[int], int] | None = None
+    """Says which cycle of the run a moment is, where a run records them."""
     samples: list[tuple[int, int]] = field(default_factory=list)
     """Cycle and bytes from then on, in order of time, where a run records them."""
+    coming: list[tuple[int, int]] = field(default_factory=list)
+    """When what bytes come that are not counted yet, a heap."""
 
-    def take(self, amount: int) -> None:
-        """Add bytes."""
+    def take(self, amount: int, at: int) -> None:
+        """Add bytes from moment `at` on."""
+        heappush(self.coming, (at, amount))
+
+    def give(self, amount: int, at: int) -> None:
+        """Remove bytes at moment `at`, the latest so far."""
+        self.settle(at)
+        self._count(at, -amount)
+
+    def settle(self, before: float = inf) -> None:
+        """Count what came before a moment."""
+        while self.coming and self.coming[0][0] < before:
+            self._count(*heappop(self.coming))
+            self.most = max(self.most, self.now)
+
+    def _count(self, at: int, amount: int) -> None:
         self.now += amount
-        self.peak = max(self.peak, self.now)
         if self.clock is not None:
-            self.samples.append((self.clock(), self.now))
-
-    def give(self, amount: int) -> None:
-        """Remove bytes."""
-        self.now -= amount
-        if self.clock is not None:
-            self.samples.append((self.clock(), self.now))
+            self.samples.append((self.clock(at), self.now))
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from sim.arch import OPERANDS, Arch
 from sim.errors import CapacityError
@@ -116,12 +117,12 @@ class Buffers:
         slot = self.unfreed[operand, stage].popleft()
         slot.release, slot.freed_at = release, work
         occupancy, size = self.occupancy[name], slot.bytes
-        release.then(lambda: occupancy.give(size))
+        release.then(lambda: occupancy.give(size, release.time))
 
     def fill(self, slot: Slot, waits: Sequence[Wait] = (), shift: int = 0, start: int = 0) -> None:
         """Count the bytes of a slot from now on, as a job that waited for all of `waits` starts in cycle `start`."""
         name = self.names[slot.operand]
-        self.occupancy[name].take(slot.bytes)
+        self.occupancy[name].take(slot.bytes, start)
         if self._overtakes(name, slot, start):
             self.unsure[name] += 1
         if slot.taken:
@@ -139,6 +140,16 @@ class Buffers:
             early = early or not all(place.fired and place.time < start for place in before.places)
         coming.pop(slot, None)
         return early
+
+    def settle(self, before: float = inf) -> None:
+        """Count all that came before a moment."""
+        for occupancy in self.occupancy.values():
+            occupancy.settle(before)
+
+    def peaks(self) -> dict[str, int]:
+        """Return the most bytes that were in each buffer, at the end of a run."""
+        self.settle()
+        return {name: occupancy.most for name, occupancy in self.occupancy.items()}
 
     def doubt(self, slot: Slot) -> None:
         """Note that with more room, what takes the slot might go another way."""

@@ -27,18 +27,22 @@ class Signal:
         self.time = 0
         self.shift = shift
         self.dependency_until = self.tier_until = self.held_up = 0
-        self._then: list[Callable[[], object]] = []
+        self._then: list[Callable[[], object]] | None = None
 
     def fire(self, now: int) -> None:
         """Let it happen now."""
         self.fired, self.time = True, now
-        for call in self._then:
-            call()
+        if self._then is not None:
+            calls, self._then = self._then, None  # who called holds this: neither outlives its use without the cycle
+            for call in calls:
+                call()
 
     def then(self, call: Callable[[], object]) -> None:
         """Call back when it happens, at once if it has."""
         if self.fired:
             call()
+        elif self._then is None:
+            self._then = [call]
         else:
             self._then.append(call)
 
