@@ -308,8 +308,8 @@ class Engine:
         if period is None or self.front.strays(first, seen[0].first, seen[0].jobs):
             return False
         mark = left(self.front)
-        if any(iteration.mark != mark for iteration in iterations):
-            return False  # later ones may find less room
+        if any(iteration.mark != mark for iteration in islice(iterations, settled, None)):
+            return False  # the last that is complete found other room than those to come
         self.buffers.settle(self.env.now)
         self.repeats.append((self.cycle(), self.cycle() + period * remaining, period))
         self.shift += period * remaining

@@ -198,6 +198,8 @@ class FrontEnd:
     def _take(self, operand: str, size: int) -> tuple[Slot, list[Wait], int]:
         slots = self.slots.get(operand, LOOKAHEAD)
         slot, victims = self.buffers.take(operand, size, self.index, slots)
+        if not victims:
+            return slot, [], -1
         waits: list[Wait] = [(v.release, SPACE) for v in victims if v.release is not None]
         return slot, waits, _freed(victims)
 
@@ -212,7 +214,9 @@ class FrontEnd:
         if step is self.hoisted:
             self.hoisted = None
             return
-        waits, freed = [*self.waits.get(step.operand, ()), *self._after(step.after)], -1
+        waits, freed = [*self.waits.get(step.operand, ())], -1
+        if step.after:
+            waits += self._after(step.after)
         if waits or (self.behind is not None and self.behind.due(self.index, step, at)):
             self.floor = max(self.floor, self.began)  # behind the stores of the stages before, which it depends on
         slot = None

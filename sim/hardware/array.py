@@ -134,10 +134,11 @@ class ArrayUnit(Unit):
         self.book(job, min(self.drained, own), "drain", self.last_layer)
         self.book(job, own, "fill")
         self.book(job, ported, "wait_port")
-        late = [(signal.seen(job.shift) + load, (signal, cause)) for signal, cause in first]
-        late += [(signal.seen(job.shift), (signal, cause)) for signal, cause in rest]
-        if begin > ported and late:
-            self.book_wait(job, max(late, key=lambda entry: entry[0])[1], begin)
+        if begin > ported:
+            late = [(signal.seen(job.shift) + load, (signal, cause)) for signal, cause in first]
+            late += [(signal.seen(job.shift), (signal, cause)) for signal, cause in rest]
+            if late:
+                self.book_wait(job, max(late, key=lambda entry: entry[0])[1], begin)
         self.book(job, begin, "fill")
         for cause, cycles in timing.causes:
             self.book(job, self.ledger.until + cycles, cause)

@@ -18,7 +18,7 @@ TWICE = 2
 """A signal that a job waits for under the same cause anyway, it waits for this often."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Slot:
     """A tile on chip. `release` fires when its place is free, `freed_at` is the work step before that.
 
@@ -55,6 +55,8 @@ class Buffers:
         self.arch = arch
         self.names = {operand: arch.buffer_of(operand) for operand in OPERANDS}
         self.names["parameter"] = self.names["intermediate"] = self.names["output"]
+        self.room = {name: buffer.tile_capacity for name, buffer in arch.buffers.items()}
+        """Bytes for tiles in each buffer."""
         self.held: dict[str, dict[Slot, None]] = {name: {} for name in arch.buffers}
         """Places with bytes that no later tile has taken, oldest first."""
         self.used = dict.fromkeys(arch.buffers, 0)
@@ -81,8 +83,11 @@ class Buffers:
         taker, which must wait for the same release.
         """
         name = self.names[operand]
-        held, capacity = self.held[name], self.arch.buffers[name].tile_capacity
-        last = self.last.setdefault((operand, stage), deque(maxlen=slots))
+        held, capacity = self.held[name], self.room[name]
+        last = self.last.get((operand, stage))
+        if last is None:
+            last = self.last[operand, stage] = deque(maxlen=slots)
+            self.unfreed[operand, stage] = deque()
         victims = [last[0]] if len(last) == slots else []
         lent = last[0].lend(size) if victims and last[0].release is not None else 0
         needed = max(0, size - lent - (capacity - self.used[name]))
@@ -107,7 +112,7 @@ class Buffers:
         held[new] = self.coming[name][new] = None
         self.used[name] += size - lent
         self.claimed[name] = max(self.claimed[name], self.used[name])
-        self.unfreed.setdefault((operand, stage), deque()).append(new)
+        self.unfreed[operand, stage].append(new)
         last.append(new)
         return new, victims
 

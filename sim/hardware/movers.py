@@ -14,6 +14,9 @@ from sim.hardware.ports import ARRAY, CHANNEL, LANES, Demand, Ports
 from sim.hardware.unit import Job, Unit, Watcher
 from sim.plan import Broadcast, Fetch, Fill, Load, Process, Reduce, Step, Store, moves_of
 
+Passing = tuple[int, tuple[Demand, ...]]
+"""The cycles of a step with its ports to itself, and what it asks of ports that others use too."""
+
 
 class Mover(Unit):
     """Waits, is busy, and is done some latency later. Ports of buffers may hold it up while it is busy."""
@@ -23,7 +26,7 @@ class Mover(Unit):
 
     def __init__(self, env: simpy.Environment, name: str, engine: Watcher) -> None:
         super().__init__(env, name, engine)
-        self.passings: dict[int, tuple[int, tuple[Demand, ...]]] = {}
+        self.passings: dict[int, Passing] = {}
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles for which a step occupies the unit where no port limits it, and the latency behind them."""
@@ -31,18 +34,18 @@ class Mover(Unit):
 
     def least(self, step: Step) -> tuple[int, int]:
         """Return the cycles of a step with its ports to itself, and what the run lasts beyond the last one at least."""
-        latency = self.cost(step)[1]
-        return self.passing(step)[0], latency
+        return self.passing(step)[0], self.cost(step)[1]
 
-    def passing(self, step: Step) -> tuple[int, tuple[Demand, ...]]:
+    def passing(self, step: Step) -> Passing:
         """Return the cycles of a step with its ports to itself, and what it asks of ports that others use too."""
-        if id(step) not in self.passings:  # the plans of a run outlive it
+        found = self.passings.get(id(step))  # the plans of a run outlive it
+        if found is None:
             cycles, _ = self.cost(step)
             demands = self.ports.demands(moves_of(step)) if self.ports else ()
             for port, size in demands:
                 cycles = max(cycles, -(-size // port.bandwidth))
-            self.passings[id(step)] = cycles, tuple(demand for demand in demands if demand[0].shared)
-        return self.passings[id(step)]
+            found = self.passings[id(step)] = cycles, tuple(demand for demand in demands if demand[0].shared)
+        return found
 
     def serve(self, job: Job) -> Generator[simpy.Event, Any, None]:
         """Hold the unit for the job's cycles; its result is there after the latency."""
@@ -62,9 +65,10 @@ class Mover(Unit):
         self.catch_up(job.shift)
         begin = job.start + job.shift
         self.commit(job, begin, self.passing(job.step)[0])
-        if job.waits:
-            self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
-        self.book(job, begin, "wait_dependency")
+        if begin > self.ledger.until:
+            if job.waits:
+                self.book_wait(job, max(job.waits, key=lambda wait: wait[0].seen(job.shift)), begin)
+            self.book(job, begin, "wait_dependency")
 
     def hold(self, job: Job, busy: int) -> Generator[simpy.Event, Any, None]:
         """Keep the unit for `busy` cycles from the start of the job, and for as long as ports take beyond them."""
@@ -100,6 +104,9 @@ class Mover(Unit):
                 done.dependency_until = max(done.dependency_until, signal.dependency_until + moved)
 
 
+_TRANSFERS = (Load, Store, Fill)
+
+
 class ChannelUnit(Mover):
     """The off-chip channel: transfers in the order of the plan, whole bursts, reads after a latency.
 
@@ -120,7 +127,7 @@ class ChannelUnit(Mover):
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return the cycles on the channel, computed once for each size, and the latency."""
-        assert isinstance(step, Load | Store | Fill)  # the engine sends nothing else
+        assert isinstance(step, _TRANSFERS)  # the engine sends nothing else
         operand, latency = (step.operand, self.channel.latency) if isinstance(step, Load) else ("", 0)
         key = (operand, step.bytes)
         if key not in self.busy:

@@ -113,7 +113,7 @@ def left(front: FrontEnd) -> Mark:
 def _places(buffers: Buffers, name: str, work: int) -> list[Hashable]:
     """Return the places of a buffer in the order in which they are taken, those that are as good as free as bytes."""
     found, old = list[Hashable](), work - OLD
-    free = buffers.arch.buffers[name].tile_capacity - buffers.used[name]
+    free = buffers.room[name] - buffers.used[name]
     for slot in buffers.held[name]:
         if slot.release is None:
             found += (free, slot.operand, slot.bytes, slot.left)

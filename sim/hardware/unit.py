@@ -212,8 +212,8 @@ class Unit:
 
     def book(self, job: Job, until: int, cause: str, layer: int | None = None) -> None:
         """Give the cycles up to `until` (seen with the job's shift) to a cause."""
-        amount = self.ledger.advance(until, job.layer if layer is None else layer, cause)
-        if amount:
+        if until > self.ledger.until:
+            amount = self.ledger.advance(until, job.layer if layer is None else layer, cause)
             job.booked.append((cause, amount, 0 if layer is None else job.layer - layer))
 
     def book_wait(self, job: Job, wait: Wait, limit: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from sim.arch import Arch
-from sim.engine import AHEAD, Engine
+from sim.engine import Engine
 from sim.frontend import FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
@@ -97,16 +97,16 @@ class Scout:
             begins.append((len(self.tasks), len(self.skips)))
             self._nodes(loop.body)
             remaining -= 1
-            if loop.count <= AHEAD or not remaining:
-                continue
-            marks.append(left(self.front))
             if len(begins) == 1:
                 settled = self.front.reach(self.front.work - work)
+            if not remaining or loop.count < settled + 2:  # one more than must agree with the one before it
+                continue
+            marks.append(left(self.front))
             self._learn()
             while len(seen) < len(begins) and self._end(begins, len(seen)) <= self.known:
                 seen.append(self._signature(begins, len(seen)))
             cycle = _cycle(seen, settled)
-            if cycle and remaining >= cycle and _alike(marks[len(seen) - settled - cycle :], cycle):
+            if cycle and remaining >= cycle and _alike(marks[len(seen) - cycle - 1 :], cycle):
                 period = seen[-1].base - seen[-1 - cycle].base
                 self._skip(begins, len(seen), (settled, cycle), remaining // cycle, period)
                 seen, begins, marks, remaining = [], [], [], remaining % cycle
