@@ -252,17 +252,24 @@ class Engine:
 
     def _nodes(self, nodes: Sequence[Node], at: Position) -> Generator[simpy.Event, Any, None]:
         for node in nodes:
-            if isinstance(node, Loop):
-                yield from self._loop(node, at)
-            else:
+            if not isinstance(node, Loop):
                 self.front.step(node, at)
+            elif node.count == 1:
+                yield from self._nodes(node.body, self._at(node, 0, at))
+            else:
+                yield from self._loop(node, at)
+
+    def _at(self, loop: Loop, index: int, around: Position) -> Position:
+        """Return the position of an iteration, where anything asks for it."""
+        asked = self.front.addresses is not None or self.front.behind is not None
+        return loop.at(index, around) if asked else around
 
     def _loop(self, loop: Loop, around: Position) -> Generator[simpy.Event, Any, None]:
         """Dispatch the iterations, few ahead of those that the units have left, until they repeat; skip the rest."""
         ahead = AHEAD + self.front.stage.plan.ahead
         if loop.count <= ahead:
             for index in range(loop.count):
-                yield from self._nodes(loop.body, loop.at(index, around))
+                yield from self._nodes(loop.body, self._at(loop, index, around))
             return
         iterations: deque[Iteration] = deque()
         work, settled, first = self.front.work, 0, self.sequence
@@ -270,7 +277,7 @@ class Engine:
         for done in range(1, loop.count + 1):
             iterations.append(Iteration(self.iteration, self.sequence, left(self.front) if skips else None))
             self.iteration = iterations[-1]
-            yield from self._nodes(loop.body, loop.at(done - 1, around))
+            yield from self._nodes(loop.body, self._at(loop, done - 1, around))
             self.iteration = iterations[-1].parent
             if done == 1:
                 work = self.front.work - work

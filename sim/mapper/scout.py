@@ -12,7 +12,7 @@ from typing import cast
 
 from sim.arch import Arch
 from sim.engine import Engine
-from sim.frontend import FrontEnd, Stage
+from sim.frontend import LOOKAHEAD, FrontEnd, Stage
 from sim.hardware.array import ArrayUnit
 from sim.hardware.buffers import Buffers
 from sim.hardware.repeats import Mark, left
@@ -89,6 +89,10 @@ class Scout:
 
     def _loop(self, loop: Loop) -> None:
         """Run the iterations until they repeat with one shift; skip the rest."""
+        if loop.count < LOOKAHEAD + 2:  # never settled with one more to come
+            for _ in range(loop.count):
+                self._nodes(loop.body)
+            return
         begins: list[tuple[int, int]] = []
         marks: list[Mark] = []
         seen: list[Signature] = []
