@@ -63,7 +63,7 @@ class Engine:
         self.drams = {name: unit for name, unit in self.units.items() if isinstance(unit, DramUnit)}
         self.buffers = Buffers(arch)
         for occupancy in self.buffers.occupancy.values() if record else ():
-            occupancy.clock = lambda at: at + self.shift
+            occupancy.clock = self.in_run
         self.repeats: list[tuple[int, int, int]] = []
         self.outstanding: deque[Job] = deque()
         self.iteration: Iteration | None = None
@@ -126,7 +126,11 @@ class Engine:
 
     def cycle(self) -> int:
         """Return the cycle of the run, skipped iterations included."""
-        return int(self.env.now) + self.shift
+        return self.in_run(int(self.env.now))
+
+    def in_run(self, moment: int) -> int:
+        """Return which cycle of the run a moment is."""
+        return moment + self.shift
 
     def _place(self, stages: Sequence[Stage]) -> None:
         """Give every tensor its place where memory is DRAM; loops are not skipped there: every transfer is its own."""
