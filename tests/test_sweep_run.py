@@ -24,7 +24,9 @@ from sim.commands._progress import told
 from sim.errors import ConfigError
 from sim.sweep import Progress, Report, Sweep, run_sweep
 from sim.sweep.evaluate import Outcome, evaluate
+from sim.sweep.executors import Lane, Workers
 from sim.sweep.plots import heatmap, plot
+from sim.sweep.run import Course
 from sim.sweep.store import Store
 
 FILE: dict[str, Any] = {
@@ -97,6 +99,36 @@ def test_who_does_the_work_makes_no_difference(tmp_path: Path) -> None:
     here = done(tmp_path / "here").to_csv()
     assert run_sweep(FILE, out=tmp_path / "two", jobs=2).to_csv() == here
     assert run_sweep(FILE, out=tmp_path / "own", executor=Scattered()).to_csv() == here
+
+
+class Watched(Executor):
+    """Does at once what is submitted, and remembers which chips, and how many results were stored before."""
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.calls = out, list[tuple[int, list[dict[str, Any]]]]()
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        (works,) = args
+        self.calls.append((len(stored(self.out)), [work.chip.data for work in works]))
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_results_are_stored_point_by_point_while_alike_points_stay_with_one_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.sweep.run.PART", 1e-9)
+    axes = FILE["axes"] | {"array.rows": [1, 2, 4, 8], "array.dataflow": ["ws", "os", "is"]}
+    sweep, lanes = Sweep(FILE | {"axes": axes}), [Lane(Watched(tmp_path), 1, each=True) for _ in range(2)]
+    with Store(tmp_path / "store.sqlite", sweep.digest) as store:
+        Course(sweep, store, Workers(lanes, 2), None, None).run()
+    mine = [{(chip["units"]["array"]["rows"], chip["units"]["array"]["dataflow"]) for _, chips in lane.executor.calls
+             for chip in chips} for lane in lanes]  # fmt: skip
+    assert mine[0] and mine[1] and not mine[0] & mine[1]
+    calls = sorted((before, len(chips)) for lane in lanes for before, chips in lane.executor.calls)
+    assert all(works == 2 for _, works in calls)  # one point, two networks
+    assert all(before >= 2 * (number - 1) for number, (before, _) in enumerate(calls))  # the other lane's may be new
 
 
 def test_what_is_stored_is_not_simulated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

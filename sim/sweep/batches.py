@@ -14,10 +14,11 @@ from sim.sweep.space import Column, Space
 BATCH = 32
 """Points that a worker gets at once, at most."""
 SECONDS = 60.0
-"""For how long a worker keeps its results at most, by the time that points have taken so far. Alike points are parted
-only where they take longer together: each part does anew what they share."""
-ALONE = 1.0
-"""The same where there is one worker, which shares work between batches as well as in one."""
+"""For how long a worker does alike points at most, by the time that points have taken so far. They are parted only
+where they take longer together: each part does anew what they share."""
+PART = 1.0
+"""For how long a worker keeps its results at most where it gets what comes next too: so much is lost where all is
+killed."""
 
 
 def alike(space: Space) -> NDArray[np.int64]:

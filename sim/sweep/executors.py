@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -35,15 +36,28 @@ class Here(Executor):
         return future
 
 
-class Workers:
-    """An executor with what a sweep needs to know of it: how many work at once, and how to stop them early."""
+class Lane:
+    """Where works go one call after the other: an executor, and points that are to go there next.
 
-    def __init__(self, executor: Executor, count: int, call: Evaluate = evaluate, stop: Event | None = None) -> None:
-        self.executor, self.count, self.call, self._stop = executor, count, call, stop
+    At most `most` calls are under way. Where one process does `each` of them, it shares what it knows between calls:
+    they can be as short as one likes.
+    """
+
+    def __init__(self, executor: Executor, most: int, each: bool, call: Evaluate = evaluate) -> None:
+        self.executor, self.most, self.each, self.call = executor, most, each, call
+        self.under_way = 0
+        self.left: deque[int] = deque()
 
     def submit(self, works: list[Work]) -> Future[list[Outcome]]:
         """Return the outcomes to be."""
         return self.executor.submit(self.call, works)
+
+
+class Workers:
+    """The lanes of a sweep: how many work at once, and how to stop them early."""
+
+    def __init__(self, lanes: Sequence[Lane], count: int, stop: Event | None = None) -> None:
+        self.lanes, self.count, self._stop = lanes, count, stop
 
     def stop(self) -> None:
         """Let every worker return after the point that it is at."""
@@ -55,27 +69,33 @@ class Workers:
 def workers(jobs: int | None = None, executor: Executor | None = None, dask: str | None = None) -> Iterator[Workers]:
     """Yield the workers: those of a given executor, of a Dask cluster by address, or `jobs` processes (all cores)."""
     if executor is not None:
-        yield Workers(executor, jobs or getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
+        yield _given(executor, jobs or getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
         return
     if dask is not None:
         yield from _cluster(dask)
         return
     count = jobs or os.cpu_count() or 1
     if count == 1:
-        yield Workers(Here(), 1)
+        yield Workers([Lane(Here(), 1, each=True)], 1)
         return
     yield from _processes(count)
+
+
+def _given(executor: Executor, count: int) -> Workers:
+    """Return workers of whom nobody knows which takes what: one call at work and one waiting for each."""
+    return Workers([Lane(executor, 2 * count, each=False)], count)
 
 
 def _processes(count: int) -> Iterator[Workers]:
     # A fork has everything loaded, also what a notebook cell registered; elsewhere it is not to be had.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     stop = context.Event()
-    pool = ProcessPoolExecutor(count, context, _prepare, (stop,))
+    pools = [ProcessPoolExecutor(1, context, _prepare, (stop,)) for _ in range(count)]
     try:
-        yield Workers(pool, count, _evaluate, stop)
+        yield Workers([Lane(pool, 2, each=True, call=_evaluate) for pool in pools], count, stop)
     finally:
-        pool.shutdown(cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
 
 
 _stopped: Callable[[], bool] = bool
@@ -112,4 +132,4 @@ def _cluster(address: str) -> Iterator[Workers]:
         threads = sum(client.nthreads().values())
         if not threads:
             raise ConfigError(Problem(f"the Dask cluster at {address} has no workers", "--dask"))
-        yield Workers(client.get_executor(), threads)
+        yield _given(client.get_executor(), threads)

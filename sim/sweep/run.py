@@ -15,10 +15,10 @@ from typing import Any
 from sim.arch import build, read_arch
 from sim.errors import ConfigError, Problem
 from sim.sweep.areas import Vector, areas
-from sim.sweep.batches import ALONE, BATCH, SECONDS, alike, alike_together, batches, even
+from sim.sweep.batches import BATCH, PART, SECONDS, alike, alike_together, batches, even
 from sim.sweep.conditions import Terms, complete, names_at
 from sim.sweep.evaluate import Outcome, Work, work_of
-from sim.sweep.executors import Workers, workers
+from sim.sweep.executors import Lane, Workers, workers
 from sim.sweep.figures import Objective, mean, objective
 from sim.sweep.keys import Subject
 from sim.sweep.pruning import Pruning
@@ -187,15 +187,16 @@ class Course:
         self.known: dict[str, Outcome] = store.outcomes()
         self.wanting: dict[str, list[int]] = {}
         """Each key that is missing, to the points that it completes."""
-        self.running: set[Future[list[Outcome]]] = set()
+        self.sent: set[str] = set()
+        self.running: dict[Future[list[Outcome]], Lane] = {}
 
     def run(self) -> None:
         """Simulate what the store lacks; on Ctrl-C keep what is done, and pass it on."""
         self._look_up()
         self._report()
-        chunks = self._chunks()
+        to_come = self._batches()
         try:
-            while self._fill(chunks) or self.running:
+            while self._fill(to_come) or self.running:
                 self._take(wait(self.running, return_when=FIRST_COMPLETED).done)
         except KeyboardInterrupt:
             self.there.stop()
@@ -230,47 +231,58 @@ class Course:
             if self.pruning:
                 self.pruning.simulated(point, row.figures)
 
-    def _chunks(self) -> Iterator[list[Work]]:
-        """Yield the works that are still wanted, alike ones together; where any may be skipped, scouts first."""
+    def _batches(self) -> Iterator[list[int]]:
+        """Yield the points that lack something, alike ones together; where any may be skipped, scouts first."""
         space = self.sweep.space
         lacking = {point for points in self.wanting.values() for point in points}
         kinds, order = alike(space), alike_together(space)
-        sent = set[str]()
         if self.pruning:
             for point in self.pruning.scouts(lacking):
-                yield from self._wanted([point], sent)
+                yield [point]
             order = self.pruning.order(order, kinds)
         left = [int(point) for point in order if int(point) in lacking]
         few = even(kinds[left], self.there.count)
-        kept, first = (SECONDS, SECONDS / 8) if self.there.count > 1 else (ALONE, ALONE)
+        kept = SECONDS if self.there.count > 1 else PART
+        yield from batches(left, kinds, lambda: max(1, min(BATCH, few, self._points_in(kept, kept / 8))))
 
-        def most() -> int:
-            pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else first
-            return max(1, min(BATCH, few, int(kept / pace)))
+    def _points_in(self, seconds: float, first: float) -> int:
+        """Return how many points a worker does in so many seconds; each takes `first` as long as none is done."""
+        pace = (time.monotonic() - self.began) * self.there.count / self.fresh if self.fresh else first
+        return int(seconds / max(pace, 1e-6))
 
-        for batch in batches(left, kinds, most):
-            yield from self._wanted([p for p in batch if self.pruning is None or not self.pruning.skips(p)], sent)
-
-    def _wanted(self, points: Sequence[int], sent: set[str]) -> Iterator[list[Work]]:
-        """Yield the works of points that are wanted and were not sent yet, if there are any, and remember them."""
-        works = [w for point in points for w in self.sweep.works(point) if w.key in self.wanting and w.key not in sent]
-        sent |= {work.key for work in works}
-        if works:
-            yield works
-
-    def _fill(self, chunks: Iterator[list[Work]]) -> bool:
-        """Keep the workers busy: one chunk at work and one waiting for each; return whether any was sent."""
+    def _fill(self, to_come: Iterator[list[int]]) -> bool:
+        """Keep the workers busy; return whether any got something."""
         sent = False
-        while len(self.running) < 2 * self.there.count and (works := next(chunks, None)):
-            self.running.add(self.there.submit(works))
-            sent = True
-            if self.there.count == 1:
-                break
+        for lane in self.there.lanes:
+            while lane.under_way < lane.most and (works := self._next(lane, to_come)):
+                self.running[lane.submit(works)] = lane
+                lane.under_way += 1
+                sent = True
         return sent
+
+    def _next(self, lane: Lane, to_come: Iterator[list[int]]) -> list[Work]:
+        """Return what a lane is to do in its next call; nothing where nothing is left."""
+        works: list[Work] = []
+        while not works:
+            if not lane.left:
+                lane.left.extend(next(to_come, ()))
+                if not lane.left:
+                    break
+            most = max(1, self._points_in(PART, PART)) if lane.each else len(lane.left)
+            points = [lane.left.popleft() for _ in range(min(most, len(lane.left)))]
+            works = self._wanted([p for p in points if self.pruning is None or not self.pruning.skips(p)])
+        return works
+
+    def _wanted(self, points: Sequence[int]) -> list[Work]:
+        """Return the works of points that are wanted and were not sent yet, and remember them."""
+        works = [work for point in points for work in self.sweep.works(point) if work.key in self.wanting]
+        fresh = {work.key: work for work in works if work.key not in self.sent}
+        self.sent |= fresh.keys()
+        return list(fresh.values())
 
     def _take(self, futures: set[Future[list[Outcome]]]) -> None:
         for future in futures:
-            self.running.discard(future)
+            self.running.pop(future).under_way -= 1
             try:
                 outcomes = future.result()
             except BrokenProcessPool:
