@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS
+from sim.errors import CapacityError, MappingError
 from sim.execute import FoldBlock, fold_blocks
 from sim.frontend import Read, Stage
 from sim.kernel import Axis, Contraction, VectorWork
@@ -300,6 +301,34 @@ def long_loops(draw: Any) -> tuple[Arch, list[Stage]]:
     around = Surroundings(frozenset(), epilogue, parameters)
     plan = plan_contraction(tiling, arch.model_copy(update={"buffers": sized}), "array", around)
     return arch.model_copy(update={"buffers": sized}), [Stage(plan, 0)]
+
+
+@st.composite
+def drifting(draw: Any) -> tuple[Arch, list[Stage]]:
+    """Groups of small tiles, held in all orders, and parameters, in one buffer of some hundred bytes: places of several
+    sizes follow each other through it, and the times of a loop settle before they do."""
+    precision = {operand: draw(st.sampled_from(("int4", "int8"))) for operand in OPERANDS}
+    sides = {"rows": draw(st.integers(1, 3)), "cols": draw(st.integers(1, 2))}
+    knobs = {"dataflow": draw(st.sampled_from(("is", "ws", "os"))), "weight_buffers": 2, "drain": "overlap"}
+    memory = {"kind": "simple", "bandwidth": f"{draw(st.sampled_from((1, 2, 3, 5, 8)))} GB/s",
+              "latency": f"{draw(st.sampled_from((0, 1, 5, 20)))} ns"}  # fmt: skip
+    arch = Arch.model_validate({
+        "name": "chip", "clock": "1 GHz", "precision": precision, "memory": memory,
+        "units": {"array": {"kind": "systolic", **sides, **knobs}},
+        "buffers": {"sram": {"capacity": f"{draw(st.integers(300, 900))} B", "holds": list(OPERANDS)}},
+    })  # fmt: skip
+    filters, depth, batch = draw(st.integers(3, 12)), draw(st.integers(9, 40)), draw(st.integers(9, 60))
+    kernel = Contraction("c", filters, depth, batch, draw(st.sampled_from((2, 3, 5, 7))))
+    mapping = Mapping(
+        draw(st.integers(1, 4)), draw(st.integers(1, 2)), draw(st.integers(2, 6)), order=draw(st.sampled_from(ORDERS)),
+        hold=tuple((operand, draw(st.integers(0, 3))) for operand in OPERANDS),
+    )  # fmt: skip
+    try:
+        check(Tiling(kernel, mapping), arch, frozenset(), kernel.groups * kernel.n)
+    except (MappingError, CapacityError):
+        reject()
+    around = Surroundings(frozenset(), (), kernel.groups * kernel.n)
+    return arch, [Stage(plan_contraction(Tiling(kernel, mapping), arch, "array", around), 0)]
 
 
 PARAMETERS = 5

@@ -23,7 +23,18 @@ from sim.plan import Compute, Load, Process, Store, steps
 from sim.planner import Surroundings, plan_contraction
 from sim.reference import simulate
 from sim.timeline import CAUSES
-from tests.laws import FLOWS, ORDERS, arches, blocks_of, chip, law, long_loops, register_fold, runs_of_stages
+from tests.laws import (
+    FLOWS,
+    ORDERS,
+    arches,
+    blocks_of,
+    chip,
+    drifting,
+    law,
+    long_loops,
+    register_fold,
+    runs_of_stages,
+)  # fmt: skip
 
 
 def run(arch, stages, fast_forward=True):
@@ -44,6 +55,15 @@ def test_skipping_settled_loops_changes_nothing(case):
 def test_skipping_long_loops_in_small_buffers_changes_nothing(case):
     arch, stages = case
     assert run(arch, stages) == run(arch, stages, fast_forward=False)
+
+
+@law(drifting(), quick=25, full=1000)
+def test_skipping_loops_while_places_drift_changes_nothing(case):
+    """The scout skips likewise: where no port is shared it finds what the engine finds."""
+    arch, stages = case
+    each = run(arch, stages, fast_forward=False)
+    assert run(arch, stages) == each
+    assert Scout(arch).run(stages[0]) == each.cycles
 
 
 def test_a_loop_is_not_skipped_while_places_drift_through_the_buffer():

@@ -332,7 +332,7 @@ class Book:
 
     def _shifted_bits(self, plan: Plan, chip: Arch) -> float:
         """Return the register bits written on the way into the PEs and out of them."""
-        key = id(plan.body)  # the stages of a run outlive its account
+        key = id(plan.body)  # who asks keeps its plans: those of a run, and all that were tried (sim.stages)
         if key not in self.shifted:
             self.shifted[key] = shifted(plan, self.chip)
         formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
