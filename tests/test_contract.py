@@ -161,9 +161,11 @@ def reuseless(attention):
 
 
 def most(case, task):
-    """Return the bytes that a machine without any reuse would (read, write): operands and sums of every product."""
-    chip = case.chip
-    parameters = chip.bytes_of("partial_sum", task.parameters)
+    """Return the bytes that a machine without any reuse would (read, write): operands and sums of every product, and the
+    parameters of every output."""
+    chip, first = case.chip, task.kernels[0]
+    outputs = first.m if isinstance(first, Contraction) else 1  # each takes the parameters of its filter anew
+    parameters = chip.bytes_of("partial_sum", task.parameters * outputs)
     read, written = dict.fromkeys(OPERANDS, 0) | {"weight": parameters}, 0
     for kernel in task.kernels:
         if isinstance(kernel, Contraction | Attention):
