@@ -161,8 +161,8 @@ def reuseless(attention):
 
 
 def most(case, task):
-    """Return the bytes that a machine without any reuse would (read, write): operands and sums of every product, and the
-    parameters of every output."""
+    """Return the bytes that a machine without any reuse would (read, write): operands and sums of every product,
+    and the parameters of every output."""
     chip, first = case.chip, task.kernels[0]
     outputs = first.m if isinstance(first, Contraction) else 1  # each takes the parameters of its filter anew
     parameters = chip.bytes_of("partial_sum", task.parameters * outputs)
