@@ -17,7 +17,7 @@ from sim.errors import CapacityError
 from sim.execute import fold_blocks
 from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Mapping, Tiling, needs
+from sim.mapping import RELEVANT, Mapping, Tiling, needs, words
 from sim.plan import Claim, Compute, Free, Load, Store, moves_of, totals
 from sim.planner import Surroundings, plan_contraction, plan_vector
 from tests.laws import arches, cases, chip, contractions, law, mappings, tight, vector_works, walk
@@ -35,13 +35,15 @@ def test_macs_are_conserved(case):
 
 @law(cases(), quick=100, full=3000)
 def test_folds_are_those_that_the_geometry_of_the_array_takes(case):
+    """Of k, as many as the rate of the PEs says stream at once."""
     arch, plan = case
     flow = DATAFLOWS[arch.array.dataflow]
+    rate = arch.mac_rate if flow.stream == "k" else 1
     for step, at in run(plan):
         if isinstance(step, Compute):
             blocks = list(fold_blocks(plan, arch, step.extent, at))
             assert max(Counter(block.array for block in blocks).values()) == step.work.folds
-            assert max(block.along(flow.stream).size for block in blocks) == step.work.stream
+            assert max(words(block.along(flow.stream).size, rate) for block in blocks) == step.work.stream
             used = sum(len(b.groups) * b.along(flow.row).size * b.along(flow.col).size for b in blocks)
             assert used == step.work.used
             assert step.work.used <= step.work.slots
