@@ -184,6 +184,7 @@ def test_notes_of_a_topology_say_what_was_changed_and_passed_over() -> None:
         "'Attn_QxK'' (line 6) to Attn_QxK_, 'Conv1' (line 7) to Conv1_2, 'Pool/FC' (line 8) to Pool_FC.",
         "Columns read by their place: 'IFMAP Width' as IFMAP height.",
         "Rows that are headings and no layers: 'Tiny net' (line 2).",
+        "Numbers behind the known columns, read: '2' of 'Conv1' (line 4) as stride width.",
         "Cells behind the known columns, ignored: '#dw' (line 5).",
     )
     assert report.counts == {"layers": 5, "products": 0, "depthwise": 0, "rounded_up": 2, "macs": 11224}
@@ -194,6 +195,9 @@ def test_notes_of_a_topology_say_what_was_changed_and_passed_over() -> None:
     )
     sparse = "Sparse (N:M), which is not modelled: they run dense (1 of 2 layers): A."
     assert sparse in import_scalesim(DATA / "conv_sparse.csv").notes
+    behind = "Numbers behind the known columns, read: '1' of 'D' (line 6) as stride width."
+    assert behind in import_scalesim(DATA / "more_columns.csv").notes
+    assert not any("behind the known" in note for note in import_scalesim(DATA / "two_strides.csv").notes)
     assert import_scalesim(DATA / "gemm.csv").notes == (INDEPENDENT,)
 
 

@@ -167,6 +167,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    untitled: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
 
     def row(self, line: int, written: list[str]) -> Row | None:
@@ -190,6 +191,8 @@ class _Reader:
                 sparsity = self._sparsity(line, cell)
             elif column:
                 sizes[column] = self._size(line, column, cell)
+                if column != self._title(place):
+                    self.untitled.append(f"'{cell}' of '{name}' (line {line}) as {column}")
             elif cell:
                 self.ignored.append(f"'{cell}' (line {line})")
         if len(self.problems) == before and self.columns is CONV:
@@ -219,16 +222,20 @@ class _Reader:
 
     def _extra(self, place: int, cell: str) -> str:
         """Return the column of the cell at `place` behind the needed ones: by its title, else by its look."""
-        index = 1 + len(self.columns) + place
-        column = _known(self.titles[index]) if index < len(self.titles) else ""
         if not cell:
             return ""
+        column = self._title(place)
         if column in ("stride width", "batch", "sparsity"):
             return column
         if re.fullmatch(r"[0-9]+:[0-9]+", cell):
             return "sparsity"
         second = self.columns is CONV and place == 0 and re.fullmatch(r"-?[0-9.]+", cell)
         return "stride width" if second else ""
+
+    def _title(self, place: int) -> str:
+        """Return the column that the header names at `place` behind the needed ones; '' for none that is known."""
+        index = 1 + len(self.columns) + place
+        return _known(self.titles[index]) if index < len(self.titles) else ""
 
     def _sparsity(self, line: int, cell: str) -> str:
         """Return N:M where it is less than dense."""
@@ -258,6 +265,7 @@ class _Reader:
             ("Columns read by their place", by_place),
             ("Rows with a misplaced comma, read", self.repaired),
             ("Rows that are headings and no layers", self.headings),
+            ("Numbers behind the known columns, read", self.untitled),
             ("Cells behind the known columns, ignored", self.ignored),
         )
         return [f"{what}: {', '.join(some)}." for what, some in found if some]
