@@ -10,13 +10,14 @@ import pytest
 
 from sim import arch as arch_module
 from sim import library
-from sim.arch import Simple
+from sim.arch import Dram, Simple
 from sim.fusing import settle
 from sim.graph import Graph, Node
 from sim.kernel import Attention, Contraction
 from sim.layers import lower
+from sim.mapper import Trials
 from sim.op import OPS
-from sim.simulate import run
+from sim.simulate import run, simulate
 from sim.timeline import CAUSES
 from sim.workload import open_workload
 
@@ -52,8 +53,8 @@ def network(name):
 class Case:
     """A chip, a network, and what came out; run once for all laws."""
 
-    def __init__(self, chip, graph):
-        self.chip, self.graph = arch_module.load(chip), graph.expanded
+    def __init__(self, chip, name):
+        self.chip, self.graph = opened((chip, name))
         self.name = chip
 
     @cached_property
@@ -111,11 +112,19 @@ OPERATORS = [
 ]
 
 
+BOUNDED = [one for one in NETWORKS + OPERATORS if arch_module.load(one.values[0][0]).bounded]
+
+
+def opened(where):
+    """Return the chip and the graph that a pair of names stands for."""
+    chip, name = where
+    op, _, index = name.partition("/")
+    return arch_module.load(chip), (single(op, int(index)) if index else network(name)).expanded
+
+
 @pytest.fixture(scope="module", params=NETWORKS + OPERATORS)
 def case(request):
-    chip, name = request.param
-    op, _, index = name.partition("/")
-    return Case(chip, single(op, int(index)) if index else network(name))
+    return Case(*request.param)
 
 
 def test_macs_are_those_of_the_graph(case):
@@ -214,6 +223,32 @@ def test_cycles_are_at_least_what_compute_lanes_and_bandwidth_need(case):
         moved = sum(sum(bytes_.values()) for bytes_ in result.traffic_bytes.get("dram", {}).values())
         assert result.cycles * chip.memory.bandwidth >= moved * chip.clock
         assert 0 <= result.dram["dram"]["bandwidth_utilization"] <= 1
+
+
+@pytest.mark.parametrize("where", BOUNDED)
+def test_a_larger_chip_is_never_slower(where):
+    """A theorem without prefetch: the cycles of a network are those of its layers alone, as the mapper ranks them.
+
+    With prefetch an observation: how much of the weights of the next layer a mapping hides, the mapper does not see.
+    """
+    chip, graph = opened(where)
+    if isinstance(chip.memory, Dram):
+        chip = chip.model_copy(update={"memory": arch_module.load("edge_tpu_like_simple").memory})
+    trials = Trials()
+    for prefetch in (False, True):
+        before = simulate(chip.model_copy(update={"prefetch": prefetch}), graph, {}, trials=trials).cycles
+        for what, larger in larger_than(chip):
+            after = simulate(larger.model_copy(update={"prefetch": prefetch}), graph, {}, trials=trials).cycles
+            assert after <= before, (what, prefetch)
+
+
+def larger_than(chip):
+    """Yield the chip with a buffer of twice the capacity, each in turn, and with twice the bandwidth off chip."""
+    for name, buffer in chip.buffers.items():
+        more = buffer.model_copy(update={"capacity": 2 * buffer.capacity})
+        yield name, chip.model_copy(update={"buffers": {**chip.buffers, name: more}})
+    faster = chip.memory.model_copy(update={"bandwidth": 2 * chip.memory.bandwidth})
+    yield "memory", chip.model_copy(update={"memory": faster})
 
 
 def test_every_cycle_of_every_unit_has_one_cause(case):

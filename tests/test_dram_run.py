@@ -208,6 +208,15 @@ def test_a_device_by_its_name_is_a_memory():
     )
 
 
+def test_a_device_that_is_edited_is_read_anew(tmp_path):
+    own, cycles = tmp_path / "own.yaml", []
+    for clocks in (16, 40):
+        own.write_text(f"extends: ddr4_2400r\nname: own\ntiming: {{CL: {clocks}}}\n")
+        memory = {"kind": "dram", "device": str(own)}
+        cycles.append(sim.run("edge_tpu_like", "gemm:64x64x64", {"memory": memory}).cycles)
+    assert cycles[0] < cycles[1]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -172,6 +172,15 @@ def test_a_device_of_ones_own_is_one_file(capsys: Capture) -> None:
     ))["cycles"]  # fmt: skip
 
 
+def test_a_device_that_is_edited_is_read_anew(capsys: Capture) -> None:
+    cycles = []
+    for clocks in (56, 40):
+        Path("own.yaml").write_text(f"extends: gddr6_aim\nname: own\ntiming: {{tRCDRDMAC: {clocks}}}\n")
+        out = says(capsys, "run", "gddr6_aim", "gemv:16x16", "--set", "device=./own.yaml", "--json", "-")
+        cycles.append(json.loads(out)["cycles"])
+    assert cycles[0] > cycles[1]
+
+
 @pytest.mark.parametrize("name", library.names("pim"))
 def test_every_parameter_has_its_source_and_is_shown(name: str, capsys: Capture) -> None:
     spec = load(name).spec

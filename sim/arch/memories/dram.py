@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sim import library
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import Count
 from sim.dram.device import Device, load
@@ -86,7 +87,8 @@ class Dram(Memory):
         """Return the device with the policies of this chip; ConfigError where they do not fit together."""
         policies = {key: value for key in POLICIES if (value := getattr(self, key)) is not None}
         timing = {f"timing.{name}": clocks for name, clocks in self.timing.items()}
-        return _load(self.device, tuple((k, _frozen(v)) for k, v in {**policies, **timing}.items()))
+        settings = tuple((key, _frozen(value)) for key, value in {**policies, **timing}.items())
+        return _load(self.device, settings, library.stamp("dram", self.device))
 
     def channel(self, clock: int) -> Channel:
         """Return the channel in cycles at the peak of the device: no transfer is faster."""
@@ -110,5 +112,5 @@ def _frozen(value: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, policies: tuple[tuple[str, Any], ...]) -> Device:
+def _load(name: str, policies: tuple[tuple[str, Any], ...], stamp: int) -> Device:
     return load(name, {key: list(value) if isinstance(value, tuple) else value for key, value in policies})

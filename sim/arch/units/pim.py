@@ -48,7 +48,7 @@ class Pim(Unit):
     @model_validator(mode="after")
     def _loads(self) -> Pim:
         try:
-            _load(self.device, (), _stamp(self.device))
+            _load(self.device, (), library.stamp("pim", self.device))
         except TiletickError as error:
             raise Clash(str(error).replace("\n", "; "), ("device",)) from None
         try:
@@ -62,12 +62,7 @@ class Pim(Unit):
         """Return the device with the settings of this chip; ConfigError where they do not fit together."""
         settings = {key: value for key in POLICIES if (value := getattr(self, key)) is not None}
         timing = {f"timing.{name}": clocks for name, clocks in self.timing.items()}
-        return _load(self.device, tuple((settings | timing).items()), _stamp(self.device))
-
-
-def _stamp(name: str) -> int:
-    """Return when the file of a device was changed last, so that one that is edited is read anew."""
-    return library.find("pim", name).stat().st_mtime_ns
+        return _load(self.device, tuple((settings | timing).items()), library.stamp("pim", self.device))
 
 
 @lru_cache(maxsize=64)
