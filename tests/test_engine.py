@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from unittest.mock import patch
 
@@ -159,6 +160,18 @@ def unlimited(case):
     arch, stages = case
     wide = {name: buffer.model_copy(update={"bandwidth": None}) for name, buffer in arch.buffers.items()}
     return arch.model_copy(update={"buffers": wide}), stages
+
+
+@law(runs_of_stages(bounded=True), quick=50, full=1000)
+def test_without_prefetch_stages_take_what_each_takes_alone(case):
+    """Those with operands on chip may begin while one that they do not depend on is under way."""
+    arch, stages = case
+    arch = arch.model_copy(update={"prefetch": False})
+    alone = sum(run(arch, [replace(stage, layer=0)]).cycles for stage in stages)
+    cycles = run(arch, stages).cycles
+    assert cycles <= alone
+    if not any(read.on_chip for stage in stages for read in stage.reads):
+        assert cycles == alone
 
 
 @law(runs_of_stages(bounded=True), st.integers(2, 7), quick=25, full=1000)
