@@ -177,6 +177,21 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"constraints": ["array.rows >"]}, "sweep: constraints[0]: '=array.rows >' is not an expression"),
     ({"constraints": ["array.rowz > 1"]},
      "sweep: constraints[0]: unknown name 'array.rowz'; did you mean 'array.rows'?"),
+    ({"constraints": ["array.rows > 1 GB"]},
+     "sweep: constraints[0]: '1 GB' is a size and 'array.rows' a plain number: compare like with like"),
+    ({"constraints": ["rows > 1 and 2 * (512 B + inputs.capacity) > 3 * memory.bandwidth"]},
+     "sweep: constraints[0]: '2 * (512 B + inputs.capacity)' is a size and '3 * memory.bandwidth' a bandwidth: compare "
+     "like with like"),
+    ({"constraints": ["inputs.capacity < 64"]},
+     "sweep: constraints[0]: 'inputs.capacity' is a size: give 64 a unit, as in '64 KiB'"),
+    ({"constraints": ["min(inputs.capacity + rows, 1 KiB) > 1 KiB"]},
+     "sweep: constraints[0]: 'inputs.capacity' is a size and 'rows' a plain number: compare like with like"),
+    ({"constraints": ["seconds < 1 KiB"]},
+     "sweep: constraints[0]: 'seconds' is a time and '1 KiB' a size: compare like with like"),
+    ({"constraints": ["area_mm2 < 2 mJ"]},
+     "sweep: constraints[0]: 'area_mm2' is an area and '2 mJ' an energy: compare like with like"),
+    ({"set": {"array.cols": "= rows + 1 KiB"}},
+     "sweep: set.array.cols: '1 KiB' is a size and 'rows' a plain number: compare like with like"),
     ({"objectives": ["cylces"]}, "sweep: objectives[0]: unknown figure 'cylces'; did you mean 'cycles'?"),
     ({"objectives": ["least cycles"]}, "sweep: objectives[0]: 'least cycles' is no objective; write a figure"),
     ({"objectives": []}, "sweep: objectives: must not be empty"),
@@ -195,6 +210,15 @@ def test_a_mistake_is_told_where_it_is_and_what_is_nearest(change: dict[str, Any
     with pytest.raises(ConfigError) as caught:
         sweep(**change)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("constraint", [
+    "inputs.capacity / outputs.capacity < 4", "inputs.capacity > 0", "seconds < 50 ms", "seconds < 0.05", "area < 1",
+    "inputs.capacity - rows * 1 B > 1 KiB / 8", "array.dataflow in ['ws', 'os'] and rows != 5",
+    "cycles * rows > 3", "(1 KiB if rows > 1 else 2 KiB) < 4 KiB", "inputs.capacity // 512 B >= rows - rows",
+])  # fmt: skip
+def test_like_is_compared_with_like(constraint: str) -> None:
+    assert sweep(constraints=[constraint]).space.size
 
 
 def test_all_mistakes_of_the_axes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sim import arch as arch_module
 from sim.errors import ConfigError, Problem, unknown
 from sim.sweep.axes import dimension_of, number, quantity
-from sim.sweep.figures import is_figure
+from sim.sweep.dimensions import PLAIN, Kinds, check
+from sim.sweep.figures import SHORT, is_figure
 from sim.sweep.formula import Formula, formula
 from sim.sweep.keys import Subject, Target
 from sim.sweep.schema import SweepFile
@@ -21,6 +22,9 @@ from sim.yamlfile import Document, dotted
 
 AREA = "area_mm2"
 """The one figure that is known before a point is simulated."""
+
+_MEASURED = {"seconds": "time", "energy_pj": "energy", "area_mm2": "area"}
+"""Figures that are compared with quantities, or with numbers of their own unit."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,24 @@ class Terms:
             raise ValueError(f"'{name}' has no value on chip '{self.subject.chip.data.get('name')}'")
         return value
 
+    def kinds(self, name: str) -> Kinds:
+        """Return what a name is a quantity of, where that is known."""
+        figure = SHORT.get(name, name)
+        found = self.space.find(name)
+        value: Any = found.values[0] if found is not None and found.values else None
+        if found is None:
+            if name == AREA or _of_result(name, self):
+                return frozenset({_MEASURED[figure], ""}) if figure in _MEASURED else None
+            try:
+                target = self.subject.target(name)
+            except ValueError:
+                return None
+            value = _written(self.subject, target)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return PLAIN
+        dimension = dimension_of(value)
+        return frozenset({dimension}) if dimension else None
+
     def evaluate(self, what: Formula | Condition, apply: Callable[[Mapping[str, Any]], Any]) -> tuple[list[Any], Any]:
         """Return what `apply` makes of each combination of the values that a formula reads, and who has which."""
         names = (what.formula if isinstance(what, Condition) else what).names
@@ -126,6 +148,7 @@ def _column(
             raise ValueError(text)
         return Column(target, (written,), np.zeros(space.size, dtype=np.int64))
     rule, terms = formula(written), Terms(space, subject, area)
+    check(rule, terms.kinds)
     dimension = _dimension(subject, target) or rule.dimension
     found, index = terms.evaluate(rule, rule.value)
     values = [quantity(v, dimension) if isinstance(v, int | float) and not isinstance(v, bool) else v for v in found]
@@ -138,10 +161,17 @@ def _column(
 
 def _dimension(subject: Subject, target: Target) -> str | None:
     """Return what the key is a quantity of, from what the chip's file has there."""
+    return dimension_of(_written(subject, target))
+
+
+def _written(subject: Subject, target: Target) -> Any:
+    """Return what the chip's file, or the network's params, have at a key; None where they have nothing."""
+    if not target.of_chip:
+        return subject.params().get(target.key.removeprefix("params."))
     value: Any = subject.chip.data
     for key in target.path:
         value = value.get(key) if isinstance(value, dict) else None
-    return dimension_of(value)
+    return value
 
 
 def _constrain(
@@ -152,6 +182,7 @@ def _constrain(
     for place, text in enumerate(file.constraints):
         try:
             rule = formula(text)
+            check(rule, terms.kinds)
             condition = Condition(rule, tuple(n for n in rule.names if n != AREA and _of_result(n, terms)))
             if condition.figures:
                 later.append(condition)

@@ -24,8 +24,15 @@ class Formula:
     text: str
     expression: str
     names: tuple[str, ...]
-    dimension: str | None
-    """What its first quantity is, None where it has none."""
+    marked: str
+    """The same with a name for each quantity in it."""
+    quantities: dict[str, tuple[str, str]]
+    """What each of these names stands for: the quantity as it was written, and its dimension."""
+
+    @property
+    def dimension(self) -> str | None:
+        """What its first quantity is, None where it has none."""
+        return next((dimension for _, dimension in self.quantities.values()), None)
 
     def value(self, names: Mapping[str, Any]) -> Any:
         """Return what it computes to; ValueError where it cannot be computed."""
@@ -34,7 +41,17 @@ class Formula:
 
 def formula(text: str) -> Formula:
     """Return the Formula that `text` is, a '=' before it or not; ValueError where it is none."""
-    found = _QUANTITY.search(text)
+    quantities: dict[str, tuple[str, str]] = {}
+
+    def marked(match: re.Match[str]) -> str:
+        mark = f"_quantity_{len(quantities)}_"
+        quantities[mark] = match.group(), dimension_of(match.group()) or ""
+        return mark
+
     plain = _QUANTITY.sub(lambda match: repr(number(match.group())), text)
-    expression = f"={plain.strip().removeprefix('=').strip()}"
-    return Formula(text, expression, tuple(names_in(expression)), dimension_of(found.group()) if found else None)
+    expression = _expression(plain)
+    return Formula(text, expression, tuple(names_in(expression)), _expression(_QUANTITY.sub(marked, text)), quantities)
+
+
+def _expression(text: str) -> str:
+    return f"={text.strip().removeprefix('=').strip()}"
