@@ -16,9 +16,10 @@ from sim.arch import OPERANDS, Arch
 from sim.dataflow import DATAFLOWS
 from sim.errors import CapacityError, MappingError
 from sim.execute import FoldBlock, fold_blocks
+from sim.fits import check, needs
 from sim.frontend import Read, Stage
 from sim.kernel import Axis, Contraction, VectorWork
-from sim.mapping import Mapping, Tiling, channels, check, needs, words
+from sim.mapping import Mapping, Tiling, channels, words
 from sim.op import random_integers
 from sim.plan import Compute, Loop, Node, Plan, Step
 from sim.planner import Surroundings, plan_contraction, plan_vector

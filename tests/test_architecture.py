@@ -15,7 +15,7 @@ LAYERS = [
     "errors units formats version extras display collector",
     "textfile yamlfile library sources extends registry lanes",
     "arch dram pim kernel op dataflow graph workload patches blocks expressions wiring inline",
-    "ops mapping passes plan streaming registers",
+    "ops mapping fits passes plan totals streaming registers",
     "dataflows planner execute reference attention layers",
     "timeline hardware frontend tiers engine programs layout",
     "energy result nest area bounds",

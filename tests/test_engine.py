@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from sim.arch import Arch, Simple, channel
 from sim.engine import Engine
 from sim.errors import CapacityError, DeadlockError
+from sim.fits import check
 from sim.frontend import Read, Stage
 from sim.hardware.buffers import Buffers
 from sim.hardware.folds import tile_timing
 from sim.hardware.unit import Signal
 from sim.kernel import Contraction
 from sim.mapper.scout import Scout
-from sim.mapping import RELEVANT, Mapping, Tiling, check
+from sim.mapping import RELEVANT, Mapping, Tiling
 from sim.plan import Compute, Load, Process, Store, steps
 from sim.planner import Surroundings, plan_contraction
 from sim.reference import simulate

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from sim.arch import MappingChoice, Tile
 from sim.engine import Engine
 from sim.errors import MappingError
+from sim.fits import check
 from sim.kernel import Axis, Contraction, VectorWork
 from sim.mapper import Prices, _tables, search
 from sim.mapper.candidates import array_of, axis_sizes, sizes
 from sim.mapper.table import ranked
 from sim.mapper.trials import alone
-from sim.mapping import Tiling, check
+from sim.mapping import Tiling
 from sim.planner import ALONE, Surroundings, plan_contraction
 from tests.laws import ORDERS, arches, law
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sim.errors import CapacityError, MappingError
 from sim.execute import input_region
+from sim.fits import check, cuts_of, shrink
 from sim.kernel import Axis, Contraction
-from sim.mapping import Mapping, Tiling, check, cuts_of, flat, row_loops, shrink, window
+from sim.mapping import Mapping, Tiling, flat, row_loops, window
 from tests.laws import ORDERS, arches, chip, contractions, law, mappings, tight
 
 CONV = Contraction("conv1", 32, 8, 2, 1, (Axis(8, 8, 3, pad=1), Axis(8, 8, 3, pad=1)))

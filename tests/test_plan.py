@@ -15,11 +15,13 @@ from sim.dataflow import DATAFLOWS
 from sim.engine import Engine
 from sim.errors import CapacityError
 from sim.execute import fold_blocks
+from sim.fits import needs
 from sim.frontend import Stage
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, Mapping, Tiling, needs, words
-from sim.plan import Claim, Compute, Free, Load, Store, moves_of, totals
+from sim.mapping import RELEVANT, Mapping, Tiling, words
+from sim.plan import Claim, Compute, Free, Load, Store, moves_of
 from sim.planner import Surroundings, plan_contraction, plan_vector
+from sim.totals import totals
 from tests.laws import arches, cases, chip, contractions, law, mappings, tight, vector_works, walk
 
 

@@ -12,10 +12,10 @@ from sim.arch import load
 from sim.kernel import Contraction
 from sim.mapping import Mapping, Tiling
 from sim.mapping import words as words_of
-from sim.plan import totals
 from sim.planner import plan_contraction
 from sim.reference.grid import GRIDS
 from sim.registers import shifted
+from sim.totals import totals
 from tests.laws import arches, blocks_of, cases, chip, contractions, law, mappings, register_fold
 
 

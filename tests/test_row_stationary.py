@@ -22,10 +22,11 @@ from sim.layout import Geometry, Placement
 from sim.mapper import search
 from sim.op import random_integers
 from sim.passes import Passes, Planes, check, cuts, most_sets, sizes, slots
-from sim.plan import Compute, Load, PassWork, Store, steps, totals
+from sim.plan import Compute, Load, PassWork, Store, steps
 from sim.planner import plan_passes
 from sim.reference import PassBlock, gemm, run_passes
 from sim.simulate import run
+from sim.totals import totals
 from tests.laws import contractions, law, product, walk
 
 ROOMY = {"inputs": 64, "weights": 512, "sums": 32}

@@ -21,11 +21,12 @@ from sim.graph import Graph
 from sim.kernel import Attention, Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
 from sim.mapper import Prices
-from sim.plan import Load, Plan, Totals, steps, totals
+from sim.plan import Load, Plan, steps
 from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
 from sim.tiers import Schedule
 from sim.timeline import CAUSES, Timeline
+from sim.totals import Totals, totals
 from sim.version import __version__
 
 Counts = dict[tuple[str, str], float]

@@ -17,6 +17,7 @@ from sim.arch import Arch, Ideal, MappingChoice
 from sim.dataflow import DATAFLOWS
 from sim.engine import Engine
 from sim.errors import CapacityError, MappingError
+from sim.fits import check
 from sim.hardware.unit import TooSlow
 from sim.kernel import Contraction
 from sim.mapper.candidates import (
@@ -34,7 +35,7 @@ from sim.mapper.chunks import search_chunks
 from sim.mapper.passes import search_passes
 from sim.mapper.table import Prices, Table, ranked
 from sim.mapper.trials import Bench, Trial, Trials, alone, bare
-from sim.mapping import DIMS, Mapping, Tiling, check
+from sim.mapping import DIMS, Mapping, Tiling
 from sim.passes import Passes
 from sim.plan import Plan
 from sim.planner import ALONE, Surroundings, plan_contraction

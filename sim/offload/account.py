@@ -14,9 +14,10 @@ from sim.graph import Graph
 from sim.kernel import Contraction
 from sim.layers import Lowered, Task
 from sim.offload.job import Deeds
-from sim.plan import Plan, Totals
+from sim.plan import Plan
 from sim.result import Layer, Result, Traffic
 from sim.timeline import CAUSES, Timeline
+from sim.totals import Totals
 
 
 class SharedBook(Book):

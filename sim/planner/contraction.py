@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from sim.arch import Arch
 from sim.dataflow import Dim
+from sim.fits import sum_copies
 from sim.kernel import Contraction, VectorWork
-from sim.mapping import RELEVANT, TileLoop, Tiling, channels, share_of, sum_copies, tile_count
+from sim.mapping import RELEVANT, TileLoop, Tiling, channels, share_of, tile_count
 from sim.plan import (
     Broadcast,
     Claim,
