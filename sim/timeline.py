@@ -78,7 +78,6 @@ class Occupancy:
     What goes in a cycle leaves its place to what comes in it. Who comes may be known before its time.
     """
 
-    capacity: int
     now: int = 0
     most: int = 0
     clock: Callable[[int], int] | None = None

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import fsum
 from typing import Any
 
 from sim import energy
 from sim.accounting.mapped import told
+from sim.accounting.tariff import Tariff
 from sim.accounting.traffic import merge, renamed, share_out, shares, summed
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
-from sim.energy import Cost
-from sim.energy.memory import dram_costs, dram_counts
-from sim.energy.supply import at_point
+from sim.energy.memory import dram_counts
 from sim.frontend import Stage
 from sim.graph import Graph
 from sim.kernel import Attention, Contraction, Kernel, VectorWork
 from sim.layers import KeptRoom, Lowered, Task
-from sim.mapper import Prices
 from sim.plan import Load, Plan, steps
 from sim.registers import shifted
 from sim.result import Layer, Result, Traffic
@@ -38,71 +35,14 @@ class Book:
 
     def __init__(self, chip: Arch, graph: Graph) -> None:
         self.chip, self.graph = chip, graph
-        self.table = energy.load(chip.technology)
-        self.costs: dict[tuple[str, str], Cost] = {}
-        self.not_modelled: list[dict[str, Any]] = []
-        self.leakage: dict[str, float] = {}
+        self.array = chip.unit_name(Systolic) if chip.array else ""
+        self.vector = chip.unit_name(Vector) if chip.vector else ""
+        self.tariff = Tariff(chip, self.array)
+        self.costs, self.prices = self.tariff.costs, self.tariff.prices
         self.shifted: dict[int, dict[str, int]] = {}
         self.tiers: Schedule | None = None
         """What is fetched from slower memories, once it is known; bytes by layer and tier."""
         self.fetched: dict[int, dict[str, int]] = {}
-        self._price_chip()
-        self.prices = self._prices()
-
-    def _price_chip(self) -> None:
-        chip, precision = self.chip, self.chip.precision
-        self.array = chip.unit_name(Systolic) if chip.array else ""
-        self.vector = chip.unit_name(Vector) if chip.vector else ""
-        if chip.array:
-            product = self.table.mac(precision.input, precision.weight, precision.partial_sum)
-            self.costs[self.array, "mac"] = self._at_point(self.array, product)
-            self.costs[self.array, "register"] = self._at_point(self.array, self.table.register(1))
-            self.costs[self.array, "hop"] = self._at_point(self.array, self.table.link())
-        if isinstance(chip.memory, Simple):
-            read, write = self.table.dram(chip.memory.technology)
-            self.costs["dram", "read"], self.costs["dram", "write"] = read, write
-        elif isinstance(chip.memory, Dram):
-            self.costs |= dram_costs(chip.memory)
-        self.costs["link", "bit"] = self.table.link()
-        self._price_tiers()
-        leakless = []
-        for name, buffer in chip.buffers.items() if chip.bounded else ():
-            sram = self.table.sram(buffer.capacity, buffer.port_width * 8)
-            self.costs[name, "read"], self.costs[name, "write"] = sram.read, sram.write
-            if sram.leakage_watts is None:
-                leakless.append(name)
-            else:
-                self.leakage[name] = sram.leakage_watts
-        if leakless:
-            self.not_modelled.append({"what": f"leakage (not in table {chip.technology})", "where": leakless})
-        if not chip.bounded:
-            self.not_modelled.append({"what": "energy of memories (memory is ideal)", "where": ["sram"]})
-
-    def _at_point(self, unit: str, cost: Cost) -> Cost:
-        return at_point(self.chip.units[unit], cost)
-
-    def _price_tiers(self) -> None:
-        free = [name for name, tier in self.chip.tiers.items() if tier.energy is None]
-        for name, tier in self.chip.tiers.items() if self.chip.bounded else ():
-            self.costs[name, "read"] = Cost(tier.energy or 0.0, tier.source or "the chip's file")
-        if free and self.chip.bounded:
-            self.not_modelled.append({"what": "energy of a tier (its energy is left out)", "where": free})
-
-    def _prices(self) -> Prices:
-        def per_byte(component: str, action: str, width: int) -> float:
-            cost = self.costs.get((component, action))
-            return cost.pj / width if cost else 0.0
-
-        width = {o: self._width(o) for o in OPERANDS}
-        return Prices(
-            per_byte("dram", "read", 1) * 8,
-            {o: per_byte(self.chip.buffer_of(o), "read", width[o]) for o in OPERANDS},
-            {o: per_byte(self.chip.buffer_of(o), "write", width[o]) for o in OPERANDS},
-        )
-
-    def _width(self, operand: str) -> int:
-        buffer = self.chip.buffers.get(self.chip.buffer_of(operand))
-        return buffer.port_width if buffer else 1
 
     def result(
         self, lowered: Lowered, stages: Sequence[Stage], timeline: Timeline, missing: list[Any], provenance: Any
@@ -130,7 +70,7 @@ class Book:
             layered = self._dram_energy(counts)
             counts |= dram_counts(chip.memory, timeline.dram["dram"], seconds)
             layers = share_out(layers, self._dram_energy(counts) - layered)
-        spent = energy.account(counts, self.costs, self.leakage, seconds)
+        spent = energy.account(counts, self.costs, self.tariff.leakage, seconds)
         macs = sum(layer.macs for layer in layers)
         used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
         traffic = summed([layer.traffic_bytes for layer in layers])
@@ -141,7 +81,7 @@ class Book:
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds, timeline), layers=tuple(layers),
-            not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.not_modelled)),
+            not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.tariff.not_modelled)),
             provenance={"version": __version__, **provenance},
             tiers=self.tiers.figures if self.tiers else {},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
@@ -314,7 +254,7 @@ class Book:
         counts: Counts = {}
         if total.macs:
             chip = self.chip.seen("weight" if isinstance(plan.kernel, VectorWork) else plan.kernel.right_is)
-            counts[self.array, self._mac(plan.kernel)] = total.macs
+            counts[self.array, self.tariff.product(plan.kernel)] = total.macs
             counts[self.array, "register"] = total.pe_cycles * _register_bits(chip) + self._shifted_bits(plan, chip)
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
@@ -323,10 +263,7 @@ class Book:
             for operation, count in operations.items():
                 if count:
                     counts[unit, operation] = count
-                    in_lanes = unit == self.vector
-                    number_format = self.chip.lane_format if in_lanes else self.chip.precision.partial_sum
-                    cost = self._lane(operation, number_format, in_lanes)
-                    self.costs.setdefault((unit, operation), self._at_point(unit, cost))
+                    self.tariff.price_operation(unit, operation)
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts
@@ -338,26 +275,6 @@ class Book:
             self.shifted[key] = shifted(plan, self.chip)
         formats = {"output": "partial_sum", "weight": "weight", "input": "input"}
         return sum(chip.bits(formats[operand]) * words for operand, words in self.shifted[key].items())
-
-    def _lane(self, operation: str, number_format: str, in_lanes: bool) -> Cost:
-        """Return the cost of an operation beside products; in lanes that of the method that they have for it."""
-        method = self.chip.vector.functions.get(operation) if in_lanes and self.chip.vector else None
-        if method is None:
-            return self.table.lane(operation, number_format)
-        found = self.table.steps(method.steps(operation), number_format)
-        return replace(found, derived=f"{operation} by {method.method}: {method.source}")
-
-    def _mac(self, kernel: Kernel) -> str:
-        """Return the action of a product, by what its right operand is where that has a format of its own."""
-        formats = self.chip.precision
-        right = "weight" if isinstance(kernel, VectorWork) else kernel.right_is
-        other = energy.beside(formats.input, self.chip.format_of(right))
-        if right == "weight" or other == formats.weight:
-            return "mac"
-        action = "mac_activations" if other == formats.input else f"mac_{right}"
-        cost = self.table.mac(formats.input, other, formats.partial_sum)
-        self.costs.setdefault((self.array, action), self._at_point(self.array, cost))
-        return action
 
     def _count_accesses(self, counts: Counts, memory: str, directions: dict[str, dict[str, int]]) -> None:
         if (memory, "read") not in self.costs:

@@ -15,6 +15,7 @@ SHARED = "shared"
 
 
 def merge(into: Traffic, more: Traffic) -> None:
+    """Add the bytes of `more` to those of `into`."""
     for memory, directions in more.items():
         for direction, operands in directions.items():
             place = into.setdefault(memory, {"read": {}, "write": {}})[direction]
@@ -23,6 +24,7 @@ def merge(into: Traffic, more: Traffic) -> None:
 
 
 def summed(parts: Sequence[Traffic]) -> Traffic:
+    """Return the bytes of all parts together."""
     total: Traffic = {}
     for part in parts:
         merge(total, part)

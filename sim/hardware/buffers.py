@@ -63,7 +63,7 @@ class Buffers:
         """Bytes of these places."""
         self.unfreed: dict[tuple[str, int], deque[Slot]] = {}
         self.last: dict[tuple[str, int], deque[Slot]] = {}
-        self.occupancy = {name: Occupancy(b.capacity) for name, b in arch.buffers.items()}
+        self.occupancy = {name: Occupancy() for name in arch.buffers}
         self.claimed = dict.fromkeys(arch.buffers, 0)
         """Bytes of places that were taken at once, at most: with that much room the run is the same."""
         self.short: set[str] = set()

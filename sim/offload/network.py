@@ -63,7 +63,7 @@ def run_shared(request: Request, record: bool = False) -> Result:
     book.peak = sum(maker.peak for maker in makers.values())
     for maker in makers.values():
         book.costs |= maker.books.costs
-        book.leakage |= maker.books.leakage
+        book.tariff.leakage |= maker.books.leakage
     book.deeds = {index: job.deeds for index, job in jobs.items()}
     timeline = Programs(chip, offloads, record).run(stages)
     result = book.result(lowered, stages, timeline, [*request.missing, *missing], dict(request.provenance))
