@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import strategies as st
@@ -93,6 +94,27 @@ def test_a_fabric_among_others_takes_as_long_as_alone(tmp_path: Path) -> None:
     beside = run(shared(ideal), graph)
     assert beside.cycles == run(alone, graph).cycles
     assert [layer.fused for layer in beside.layers] == [("f2", "f3")]
+
+
+@pytest.mark.parametrize("memory", [FAST, SLOW, {"kind": "dram", "device": "ddr4_2400r"}], ids=str)
+def test_a_network_that_no_rule_sends_away_runs_as_on_arrays_alone(memory: dict[str, Any], tmp_path: Path) -> None:
+    """Loops are skipped then, and long runs on DRAM are sampled: two units would meet at memory anywhere."""
+    graph = network(tmp_path, two(300, 96, 200))
+    beside, bare = shared(memory, assign=[]), shared(memory, assign=[])
+    bare = bare.model_copy(update={"units": {n: u for n, u in bare.units.items() if n != "fabric"}})
+    found, alone = run(beside, graph), run(bare, graph)
+    assert (found.cycles, found.dram, found.traffic_bytes) == (alone.cycles, alone.dram, alone.traffic_bytes)
+    assert [(layer.start, layer.causes) for layer in found.layers] == [(a.start, a.causes) for a in alone.layers]
+    assert found.energy_pj == alone.energy_pj
+
+
+def test_a_long_network_that_no_rule_sends_away_is_sampled_on_dram(tmp_path: Path) -> None:
+    graph, memory = network(tmp_path, two(8, 256, 8)), {"kind": "dram", "device": "ddr4_2400r"}
+    with patch("sim.hardware.dram.FEW", 1000):  # it has more bursts
+        found, both = run(shared(memory, assign=[]), graph), run(shared(memory), graph)
+    every = run(shared(memory, assign=[]), graph)
+    assert abs(found.cycles / every.cycles - 1) <= found.dram["dram"]["extrapolation_error_bound"]
+    assert "extrapolation_error_bound" not in both.dram["dram"]
 
 
 @law(st.integers(1, 96), st.integers(1, 48), st.integers(1, 96), quick=6, full=150)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from sim.arch import Arch
+from sim.engine import Engine
 from sim.family import Request
 from sim.frontend import Read, Stage
 from sim.hardware.sustained import estimate
@@ -65,7 +66,8 @@ def run_shared(request: Request, record: bool = False) -> Result:
         book.costs |= maker.books.costs
         book.tariff.leakage |= maker.books.leakage
     book.deeds = {index: job.deeds for index, job in jobs.items()}
-    timeline = Programs(chip, offloads, record).run(stages)
+    engine = Programs(chip, offloads, record) if offloads else Engine(chip, record=record)  # alone, it may skip loops
+    timeline = engine.run(stages)
     result = book.result(lowered, stages, timeline, [*request.missing, *missing], dict(request.provenance))
     return replace(result, timeline=timeline if record else None)
 
