@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from sim import library
@@ -33,3 +34,31 @@ def read_extended(kind: str, path: Path, own: Sequence[str] = (), below: tuple[P
     for key in own:
         under.data.pop(key, None)
     return document.over(under)
+
+
+def chain(path: Path) -> list[Path]:
+    """Return the file at `path` and those that it extends by path or beside it, one behind the other."""
+    found = [path]
+    while base := _base(str(found[-1]), found[-1].stat().st_mtime_ns):
+        beside = found[-1].parent
+        places = (Path(base), beside / base, beside / f"{base}.yaml")
+        parent = next((place for place in places if place.is_file()), None)
+        if parent is None or parent in found:  # one of the library by its name, or a circle, which is told elsewhere
+            break
+        found.append(parent)
+    return found
+
+
+def stamp(kind: str, name: str) -> tuple[tuple[str, int], ...]:
+    """Return the files behind `name` and when each was changed last: who keeps what they say reads them anew then."""
+    return tuple((str(path), path.stat().st_mtime_ns) for path in chain(library.find(kind, name)))
+
+
+@lru_cache(maxsize=256)
+def _base(path: str, changed: int) -> str:
+    """Return what a file extends, '' where it extends nothing or cannot be read."""
+    try:
+        base = read(Path(path), path).data.get("extends", "")
+    except ConfigError:
+        return ""
+    return base if isinstance(base, str) else ""

@@ -65,11 +65,6 @@ def find(kind: str, name: str, beside: Path | None = None) -> Path:
     raise ConfigError(Problem(unknown(WORDS.get(kind, kind), name, names(kind)) + " (or give the path of a file)"))
 
 
-def stamp(kind: str, name: str) -> int:
-    """Return when the file called `name` was changed last: who keeps what it says reads it anew once it is edited."""
-    return find(kind, name).stat().st_mtime_ns
-
-
 def shown(path: Path) -> str:
     """Return how errors call `path`: bundled files by their place in the library, others as they are."""
     return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)

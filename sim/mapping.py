@@ -1,4 +1,4 @@
-"""How a contraction is cut for a chip: tiles, loop order, what stays on chip, and what that needs."""
+"""How a contraction is cut for a chip: tiles, loop order, and what stays on chip."""
 
 from __future__ import annotations
 

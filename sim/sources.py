@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import library
+from sim.extends import chain
 
 _TABLES = ("energy", "area", "dram", "pim", "routing")
 """Shelves of the library whose files no digest of a chip or a network holds: both name them only."""
@@ -29,9 +30,10 @@ def code() -> str:
 
 
 def named(data: Any) -> str:
-    """Return the SHA-256 of the YAML files of the user's that stand in `data` by their path; "" where none does."""
+    """Return the SHA-256 of the YAML files of the user's that stand in `data` by their path, and of those that they
+    extend; "" where none does."""
     paths = sorted({Path(text) for text in _texts(data) if text.endswith((".yaml", ".yml"))})
-    contents = [path.read_bytes() for path in paths if path.is_file()]
+    contents = [path.read_bytes() for first in paths if first.is_file() for path in chain(first)]
     return hashlib.sha256(b"\0".join(contents)).hexdigest() if contents else ""
 
 

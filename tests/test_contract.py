@@ -227,9 +227,11 @@ def test_cycles_are_at_least_what_compute_lanes_and_bandwidth_need(case):
 
 @pytest.mark.parametrize("where", BOUNDED)
 def test_a_larger_chip_is_never_slower(where):
-    """A theorem without prefetch: the cycles of a network are those of its layers alone, as the mapper ranks them.
+    """On the memory of one bandwidth and one latency, which takes the place of DRAM controllers here.
 
-    With prefetch an observation: how much of the weights of the next layer a mapping hides, the mapper does not see.
+    Without prefetch the cycles of a network are those of its layers alone, as the mapper ranks them, but where branches
+    on chip overlap. With prefetch this is observed, and no theorem: the mapper does not see how much of the weights of
+    the next layer a mapping hides.
     """
     chip, graph = opened(where)
     if isinstance(chip.memory, Dram):

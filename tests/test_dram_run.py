@@ -18,7 +18,9 @@ from sim.errors import ConfigError
 from sim.frontend import Stage
 from sim.kernel import Contraction
 from sim.layout import Geometry, Placement
+from sim.mapper import Trials
 from sim.plan import Load, Plan, Store
+from sim.simulate import open_both, simulate
 from tests.laws import law, runs_of_stages, walk
 
 DEVICES = ("ddr4_2400r", "ddr5_4800bn", "gddr6_14000", "hbm2_2000")
@@ -208,13 +210,23 @@ def test_a_device_by_its_name_is_a_memory():
     )
 
 
-def test_a_device_that_is_edited_is_read_anew(tmp_path):
-    own, cycles = tmp_path / "own.yaml", []
-    for clocks in (16, 40):
-        own.write_text(f"extends: ddr4_2400r\nname: own\ntiming: {{CL: {clocks}}}\n")
-        memory = {"kind": "dram", "device": str(own)}
-        cycles.append(sim.run("edge_tpu_like", "gemm:64x64x64", {"memory": memory}).cycles)
-    assert cycles[0] < cycles[1]
+@pytest.mark.parametrize("edited", ["own", "parent"])
+def test_a_device_that_is_edited_is_read_anew(edited, tmp_path):
+    """All that follows from it too: the rates that mappers rank on, and whole runs that a sweep remembers."""
+    (tmp_path / "parent.yaml").write_text("extends: lpddr4_3200\nname: parent\n")
+    (tmp_path / "own.yaml").write_text("extends: ./parent.yaml\nname: own\n")
+    (tmp_path / "fresh.yaml").write_text("extends: lpddr4_3200\nname: fresh\ntiming: {CL: 60, tCCD: 16}\n")
+
+    def cycles(name):
+        device = {"memory.device": f"{tmp_path}/{name}.yaml"}
+        chip, graph, digests = open_both("edge_tpu_like", "gemm:256x256x256", device)
+        return simulate(chip, graph, digests, trials=trials).cycles
+
+    trials = Trials()
+    before = cycles("own")
+    changed = tmp_path / f"{edited}.yaml"
+    changed.write_text(changed.read_text() + "timing: {CL: 60, tCCD: 16}\n")
+    assert before < cycles("own") == cycles("fresh")
 
 
 @pytest.mark.parametrize(

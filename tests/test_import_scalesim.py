@@ -201,6 +201,25 @@ def test_notes_of_a_topology_say_what_was_changed_and_passed_over() -> None:
     assert import_scalesim(DATA / "gemm.csv").notes == (INDEPENDENT,)
 
 
+@pytest.mark.parametrize(
+    ("titles", "cells", "stride", "note"),
+    [
+        (" ,Stride width,", "3,2,", [1, 2], "Cells behind the known columns, ignored: '3'"),
+        ("Stride width,Stride W,", "2,3,", [1, 2], "Cells behind the known columns, ignored: '3' under 'Stride W'"),
+        ("Dilation,", "2,", 1, "Cells behind the known columns, ignored: '2' under 'Dilation'"),
+        ("", "2,", [1, 2], "Numbers behind the known columns, read: '2' of 'A' (line 2) as stride width."),
+    ],
+)  # fmt: skip
+def test_numbers_behind_the_known_columns_are_read_by_their_titles(
+    titles: str, cells: str, stride: Any, note: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.csv"
+    path.write_text(f"{CONV.rstrip(',')},{titles}\nA,9,9,3,3,2,4,1,{cells}\n")
+    made = read_topology(path)
+    assert made.data["layers"][0]["stride"] == stride
+    assert made.notes[-1].removesuffix(" (line 2).") == note
+
+
 @pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
 def test_written_workload_loads_under_the_name_of_its_file(path: Path, tmp_path: Path) -> None:
     report = import_scalesim(path, tmp_path / "net.yaml")

@@ -101,6 +101,17 @@ def test_keys_are_computed_from_others_with_their_units() -> None:
     assert settings(inside) == [(2, 4), (4, 8)]
 
 
+def test_computed_keys_are_of_the_kind_that_the_formula_gives() -> None:
+    """Whatever quantities stand in it: a ratio of sizes is a number."""
+    more = {"array.cols": "= inputs.capacity / 1 KiB", "mapping.effort": "= 4 if inputs.capacity > 1 B else 2"}
+    assert settings(sweep(set=more)) == [(rows, 4, 4) for rows in (2, 4, 8)]  # 4 KiB of inputs
+
+
+def test_names_of_tables_are_no_quantities() -> None:
+    found = sweep(axes={"technology": ["45nm", "7nm"]}, constraints=["technology == '7nm'"])
+    assert settings(found) == [("7nm",)]
+
+
 def test_a_constraint_keeps_the_points_for_which_it_holds() -> None:
     axes = {"array.rows": [2, 4, 8], "inputs.capacity": ["1 KiB", "2 KiB", "4 KiB"]}
     found = sweep(axes=axes, constraints=["inputs.capacity >= 2 KiB", "rows * 512 B <= inputs.capacity and rows > 2"])
@@ -190,6 +201,37 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
      "sweep: constraints[0]: 'seconds' is a time and '1 KiB' a size: compare like with like"),
     ({"constraints": ["area_mm2 < 2 mJ"]},
      "sweep: constraints[0]: 'area_mm2' is an area and '2 mJ' an energy: compare like with like"),
+    ({"constraints": ["inputs.capacity > -1"]},
+     "sweep: constraints[0]: 'inputs.capacity' is a size and '-1' a plain number: compare like with like"),
+    ({"constraints": ["1 KiB < inputs.capacity < 4"]},
+     "sweep: constraints[0]: 'inputs.capacity' is a size: give 4 a unit, as in '64 KiB'"),
+    ({"constraints": ["(1 KiB if rows > 1 else 4) > 2 KiB"]},
+     "sweep: constraints[0]: '1 KiB' is a size: give 4 a unit, as in '64 KiB'"),
+    ({"constraints": ["ceil(inputs.capacity) > 64"]},
+     "sweep: constraints[0]: 'ceil(inputs.capacity)' is a size: give 64 a unit, as in '64 KiB'"),
+    ({"constraints": ["inputs.capacity in [1 KiB, 4096]"]},
+     "sweep: constraints[0]: '1 KiB' is a size: give 4096 a unit, as in '64 KiB'"),
+    ({"constraints": ["2 ** rows < 1 KiB"]},
+     "sweep: constraints[0]: '1 KiB' is a size and '2 ** rows' a plain number: compare like with like"),
+    ({"constraints": ["mapping.effort > 1 KiB"]},
+     "sweep: constraints[0]: '1 KiB' is a size and 'mapping.effort' a plain number: compare like with like"),
+    ({"constraints": ["array.dataflow != 1 KiB"]},
+     "sweep: constraints[0]: 'array.dataflow' is a text and '1 KiB' a size: compare like with like"),
+    ({"constraints": ["cycles < 1 ms"]},
+     "sweep: constraints[0]: '1 ms' is a time and 'cycles' a plain number: compare like with like"),
+    ({"constraints": ["energy < seconds"]},
+     "sweep: constraints[0]: 'energy' is an energy and 'seconds' a time: compare like with like"),
+    ({"constraints": ["traffic_bytes.dram.read.input < 1 ms"]},
+     "sweep: constraints[0]: 'traffic_bytes.dram.read.input' is a size and '1 ms' a time: compare like with like"),
+    ({"constraints": ["rows > " + "+".join(["1"] * 3000)]}, "sweep: constraints[0]: '=rows > 1+1+1"),
+    ({"constraints": ["layers.gemm.m > 3"]},
+     "sweep: constraints[0]: 'layers.gemm.m' has no value to compute with; the network's params"),
+    ({"set": {"inputs.capacity": "= memory.bandwidth"}},
+     "sweep: set.inputs.capacity: is a size, and '= memory.bandwidth' a bandwidth"),
+    ({"set": {"array.cols": "= inputs.capacity"}},
+     "sweep: set.array.cols: is a plain number, and '= inputs.capacity' a size"),
+    ({"set": {"array.cols": "= cycles"}},
+     "sweep: set.array.cols: 'cycles' is known when a point has been simulated; keys are computed before"),
     ({"set": {"array.cols": "= rows + 1 KiB"}},
      "sweep: set.array.cols: '1 KiB' is a size and 'rows' a plain number: compare like with like"),
     ({"objectives": ["cylces"]}, "sweep: objectives[0]: unknown figure 'cylces'; did you mean 'cycles'?"),
@@ -216,6 +258,8 @@ def test_a_mistake_is_told_where_it_is_and_what_is_nearest(change: dict[str, Any
     "inputs.capacity / outputs.capacity < 4", "inputs.capacity > 0", "seconds < 50 ms", "seconds < 0.05", "area < 1",
     "inputs.capacity - rows * 1 B > 1 KiB / 8", "array.dataflow in ['ws', 'os'] and rows != 5",
     "cycles * rows > 3", "(1 KiB if rows > 1 else 2 KiB) < 4 KiB", "inputs.capacity // 512 B >= rows - rows",
+    "inputs.capacity % 512 B == 0", "energy_pj < 10 mJ and traffic_bytes.dram.read.input < 1 MiB and cycles > 1",
+    "inputs.capacity >= rows * 1 B", "max(rows, 3) ** 2 > 3", "clock_hz > 1 MHz", "not rows < 0",
 ])  # fmt: skip
 def test_like_is_compared_with_like(constraint: str) -> None:
     assert sweep(constraints=[constraint]).space.size

@@ -8,8 +8,8 @@ from math import fsum
 from typing import Any
 
 from sim import energy
+from sim.accounting.costs import ActionCosts
 from sim.accounting.mapped import told
-from sim.accounting.tariff import Tariff
 from sim.accounting.traffic import merge, renamed, share_out, shares, summed
 from sim.arch import OPERANDS, Arch, Dram, Simple, Systolic, Vector
 from sim.dataflow import DATAFLOWS
@@ -37,8 +37,8 @@ class Book:
         self.chip, self.graph = chip, graph
         self.array = chip.unit_name(Systolic) if chip.array else ""
         self.vector = chip.unit_name(Vector) if chip.vector else ""
-        self.tariff = Tariff(chip, self.array)
-        self.costs, self.prices = self.tariff.costs, self.tariff.prices
+        self.action_costs = ActionCosts(chip, self.array)
+        self.costs, self.prices = self.action_costs.costs, self.action_costs.prices
         self.shifted: dict[int, dict[str, int]] = {}
         self.tiers: Schedule | None = None
         """What is fetched from slower memories, once it is known; bytes by layer and tier."""
@@ -70,7 +70,7 @@ class Book:
             layered = self._dram_energy(counts)
             counts |= dram_counts(chip.memory, timeline.dram["dram"], seconds)
             layers = share_out(layers, self._dram_energy(counts) - layered)
-        spent = energy.account(counts, self.costs, self.tariff.leakage, seconds)
+        spent = energy.account(counts, self.costs, self.action_costs.leakage, seconds)
         macs = sum(layer.macs for layer in layers)
         used, slots = (sum(getattr(t, name) for t in per_stage) for name in ("used", "slots"))
         traffic = summed([layer.traffic_bytes for layer in layers])
@@ -81,7 +81,7 @@ class Book:
             energy_pj={"total": spent.total_pj, "by_component": spent.by_component, "by_action": spent.by_action},
             buffers=self._buffers(timeline, lowered),
             dram=self._dram(traffic, seconds, timeline), layers=tuple(layers),
-            not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.tariff.not_modelled)),
+            not_modelled=(*_affecting("cycles", missing), *_affecting("energy", self.action_costs.not_modelled)),
             provenance={"version": __version__, **provenance},
             tiers=self.tiers.figures if self.tiers else {},
             convention=chip.array.convention if chip.array else "rtl", compulsory_bytes=self._compulsory(tasks),
@@ -254,7 +254,7 @@ class Book:
         counts: Counts = {}
         if total.macs:
             chip = self.chip.seen("weight" if isinstance(plan.kernel, VectorWork) else plan.kernel.right_is)
-            counts[self.array, self.tariff.product(plan.kernel)] = total.macs
+            counts[self.array, self.action_costs.product(plan.kernel)] = total.macs
             counts[self.array, "register"] = total.pe_cycles * _register_bits(chip) + self._shifted_bits(plan, chip)
         for operand, elements in total.hops.items():
             bits = self.chip.bits("partial_sum" if operand == "output" else operand)
@@ -263,7 +263,7 @@ class Book:
             for operation, count in operations.items():
                 if count:
                     counts[unit, operation] = count
-                    self.tariff.price_operation(unit, operation)
+                    self.action_costs.price_operation(unit, operation)
         if total.link:
             counts["link", "bit"] = total.link * 8
         return counts

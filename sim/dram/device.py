@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,11 @@ class Device:
     """A DRAM device with its controller's policies: what the file says, and what follows from it."""
 
     spec: Specification
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of what it is: devices with the same are the same, whatever file they come from."""
+        return hashlib.sha256(self.spec.model_dump_json().encode()).hexdigest()
 
     @property
     def name(self) -> str:

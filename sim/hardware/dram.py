@@ -83,7 +83,7 @@ class DramUnit(ChannelUnit):
             count = sum(times for _, times in transfers)
             stretches = max(SPREAD, FEW * count // (SAMPLED * STRETCH * bursts))
             self.every = max(STRETCH, count // stretches)
-            self.latency = int(rates(self.memory.model_dump_json()).latency * self.clock)
+            self.latency = int(rates(self.device).latency * self.clock)
 
     def cost(self, step: Step) -> tuple[int, int]:
         """Return nothing: what a transfer takes is known when it is under way, and is its ports' at least."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,18 @@ class Rates:
     stretch: Fraction
 
 
-@lru_cache(maxsize=64)
-def rates(memory: str) -> Rates:
-    """Return the rates of a memory, given as the JSON of its Dram, measured on its controllers."""
-    device = Dram.model_validate_json(memory).open()
+_RATES: dict[str, Rates] = {}
+"""The rates of devices by what they are."""
+
+
+def rates(device: Device) -> Rates:
+    """Return the rates of a device, measured on its controllers once in a process."""
+    if device.digest not in _RATES:
+        _RATES[device.digest] = _measured(device)
+    return _RATES[device.digest]
+
+
+def _measured(device: Device) -> Rates:
     still = quiet(device)
     stream = np.arange(STREAM, dtype=np.int64) * device.burst % device.capacity
     plain, first, real = _run(still, stream), _run(still, stream[:1]), _run(device, stream)
@@ -51,7 +58,8 @@ def estimate(chip: Arch) -> Arch:
     memory = chip.memory
     if not isinstance(memory, Dram):
         return chip
-    device, found = memory.open(), rates(memory.model_dump_json())
+    device = memory.open()
+    found = rates(device)
     bandwidth = device.burst * device.clock_hertz / (found.burst * found.stretch)
     seconds = float(found.latency / device.clock_hertz)
     simple = Simple.model_construct(

@@ -187,6 +187,8 @@ class _Reader:
         sparsity = ""
         for place, cell in enumerate(cells[len(self.columns) :]):
             column = self._extra(place, cell)
+            if column in sizes:
+                column = ""
             if column == "sparsity":
                 sparsity = self._sparsity(line, cell)
             elif column:
@@ -194,7 +196,8 @@ class _Reader:
                 if column != self._title(place):
                     self.untitled.append(f"'{cell}' of '{name}' (line {line}) as {column}")
             elif cell:
-                self.ignored.append(f"'{cell}' (line {line})")
+                title = f" under '{self._written(place)}'" if self._written(place) else ""
+                self.ignored.append(f"'{cell}'{title} (line {line})")
         if len(self.problems) == before and self.columns is CONV:
             self._fits(line, sizes)
         return Row(line, name, sizes, sparsity) if len(self.problems) == before else None
@@ -225,17 +228,22 @@ class _Reader:
         if not cell:
             return ""
         column = self._title(place)
+        titled = [self._title(other) for other in range(len(self.titles))]
         if column in ("stride width", "batch", "sparsity"):
             return column
         if re.fullmatch(r"[0-9]+:[0-9]+", cell):
             return "sparsity"
-        second = self.columns is CONV and place == 0 and re.fullmatch(r"-?[0-9.]+", cell)
-        return "stride width" if second else ""
+        free = place == 0 and not self._written(place) and "stride width" not in titled
+        return "stride width" if self.columns is CONV and free and re.fullmatch(r"-?[0-9.]+", cell) else ""
 
     def _title(self, place: int) -> str:
         """Return the column that the header names at `place` behind the needed ones; '' for none that is known."""
+        return _known(self._written(place))
+
+    def _written(self, place: int) -> str:
+        """Return what the header has at `place` behind the needed columns."""
         index = 1 + len(self.columns) + place
-        return _known(self.titles[index]) if index < len(self.titles) else ""
+        return self.titles[index] if index < len(self.titles) else ""
 
     def _sparsity(self, line: int, cell: str) -> str:
         """Return N:M where it is less than dense."""

@@ -105,7 +105,8 @@ class Trials:
         chip = arch.model_dump(exclude=_WORDS)
         for buffer in chip["buffers"].values():
             del buffer["capacity"], buffer["keep"]
-        same = self.chips.setdefault(repr(chip), len(self.chips))
+        device = arch.memory.open().digest if isinstance(arch.memory, Dram) else ""
+        same = self.chips.setdefault(f"{chip} {device}", len(self.chips))
         return self.numbers.setdefault((same, *about), len(self.numbers))
 
     def remember(self, key: Run, trial: Trial) -> None:

@@ -64,7 +64,7 @@ def run_shared(request: Request, record: bool = False) -> Result:
     book.peak = sum(maker.peak for maker in makers.values())
     for maker in makers.values():
         book.costs |= maker.books.costs
-        book.tariff.leakage |= maker.books.leakage
+        book.action_costs.leakage |= maker.books.leakage
     book.deeds = {index: job.deeds for index, job in jobs.items()}
     engine = Programs(chip, offloads, record) if offloads else Engine(chip, record=record)  # alone, it may skip loops
     timeline = engine.run(stages)

@@ -1,7 +1,8 @@
 """Sweeps: many designs from one file, simulated anywhere, stored so that nothing is lost, read as a front.
 
-Reading order: `schema` (the file), `keys`, `axes`, `space`, `conditions` (from the file to points), `evaluate`
-(one point), `executors`, `store`, `run` (all points), `figures`, `front`, `report` (what was found).
+Reading order: `schema` (the file), `axes`, `formula`, `dimensions`, `keys`, `space`, `conditions` (from the file to
+points), `evaluate` (one point), `executors`, `store`, `run` (all points), `figures`, `front`, `report` (what was
+found).
 """
 
 from sim.sweep.latency import latency_table

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sim import arch as arch_module
 from sim.errors import ConfigError, Problem, unknown
-from sim.sweep.axes import dimension_of, number, quantity
-from sim.sweep.dimensions import PLAIN, Kinds, check
-from sim.sweep.figures import SHORT, is_figure
+from sim.sweep.axes import number, quantity
+from sim.sweep.dimensions import PLAIN, TEXT, Kinds, alike, check, word
+from sim.sweep.figures import figure_kinds, is_figure
 from sim.sweep.formula import Formula, formula
 from sim.sweep.keys import Subject, Target
 from sim.sweep.schema import SweepFile
@@ -23,8 +23,6 @@ from sim.yamlfile import Document, dotted
 AREA = "area_mm2"
 """The one figure that is known before a point is simulated."""
 
-_MEASURED = {"seconds": "time", "energy_pj": "energy", "area_mm2": "area"}
-"""Figures that are compared with quantities, or with numbers of their own unit."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,17 @@ class Terms:
         try:
             target = self.subject.target(name)
         except ValueError:
+            if is_figure(name):
+                told = f"'{name}' is known when a point has been simulated; keys are computed before"
+                raise ValueError(told) from None
             keys = {word for c in self.space.columns for word in (c.key, c.key.rpartition(".")[2])}
             raise ValueError(unknown("name", name, [*keys, AREA, "cycles", "energy", "edp"])) from None
         if not target.of_chip:
-            return number(self.subject.params()[target.key.removeprefix("params.")])
+            params, setting = self.subject.params(), target.key.removeprefix("params.")
+            if setting not in params:
+                told = "has no value to compute with; the network's params and the chip's keys have"
+                raise ValueError(f"'{name}' {told}")
+            return number(params[setting])
         value: Any = arch_module.build(self.subject.chip).model_dump()
         for key in target.path:
             value = value.get(key) if isinstance(value, dict) else None
@@ -81,30 +86,24 @@ class Terms:
 
     def kinds(self, name: str) -> Kinds:
         """Return what a name is a quantity of, where that is known."""
-        figure = SHORT.get(name, name)
         found = self.space.find(name)
-        value: Any = found.values[0] if found is not None and found.values else None
-        if found is None:
-            if name == AREA or _of_result(name, self):
-                return frozenset({_MEASURED[figure], ""}) if figure in _MEASURED else None
-            try:
-                target = self.subject.target(name)
-            except ValueError:
-                return None
-            value = _written(self.subject, target)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return PLAIN
-        dimension = dimension_of(value)
-        return frozenset({dimension}) if dimension else None
+        if found is None and (name == AREA or _of_result(name, self)):
+            return figure_kinds(name)
+        try:
+            return self.subject.kinds(found.target if found is not None else self.subject.target(name))
+        except ValueError:
+            return None
 
     def evaluate(self, what: Formula | Condition, apply: Callable[[Mapping[str, Any]], Any]) -> tuple[list[Any], Any]:
         """Return what `apply` makes of each combination of the values that a formula reads, and who has which."""
         names = (what.formula if isinstance(what, Condition) else what).names
         columns = {name: self.column(name) for name in names}
         read = {name: column for name, column in columns.items() if column is not None}
+        texts = {name for name in read if self.kinds(name) == TEXT}  # '7nm' may be the name of a table
 
         def value(point: int) -> Any:
-            return apply(self.fixed | {n: number(c.values[c.index[point]]) for n, c in read.items()})
+            own = {n: c.values[c.index[point]] for n, c in read.items()}
+            return apply(self.fixed | {n: v if n in texts else number(v) for n, v in own.items()})
 
         return self.space.each(list(read.values()), value)
 
@@ -148,8 +147,11 @@ def _column(
             raise ValueError(text)
         return Column(target, (written,), np.zeros(space.size, dtype=np.int64))
     rule, terms = formula(written), Terms(space, subject, area)
-    check(rule, terms.kinds)
-    dimension = _dimension(subject, target) or rule.dimension
+    made, wanted = check(rule, terms.kinds), subject.kinds(target)
+    if made is not None and wanted is not None and not alike(made, wanted):
+        raise ValueError(f"is {word(wanted)}, and '{written}' {word(made)}")
+    kinds = wanted or made
+    dimension = rule.dimension if kinds is None else max(kinds) if kinds not in (PLAIN, TEXT) else None
     found, index = terms.evaluate(rule, rule.value)
     values = [quantity(v, dimension) if isinstance(v, int | float) and not isinstance(v, bool) else v for v in found]
     for value in values:
@@ -157,21 +159,6 @@ def _column(
             raise ValueError(f"computes to {value!r}: {text}")
     distinct = list(dict.fromkeys(values))
     return Column(target, tuple(distinct), np.array([distinct.index(v) for v in values], dtype=np.int64)[index])
-
-
-def _dimension(subject: Subject, target: Target) -> str | None:
-    """Return what the key is a quantity of, from what the chip's file has there."""
-    return dimension_of(_written(subject, target))
-
-
-def _written(subject: Subject, target: Target) -> Any:
-    """Return what the chip's file, or the network's params, have at a key; None where they have nothing."""
-    if not target.of_chip:
-        return subject.params().get(target.key.removeprefix("params."))
-    value: Any = subject.chip.data
-    for key in target.path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _constrain(

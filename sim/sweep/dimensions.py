@@ -3,73 +3,109 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from sim.sweep.formula import Formula
 from sim.units import EXAMPLES
 
 Kinds = frozenset[str] | None
-"""The dimensions that a value may be of ('' for a plain number); None where that is not known."""
+"""What a value may be: dimensions, '' for a plain number, 'text'; None where that is not known."""
 
 PLAIN = frozenset({""})
+TEXT = frozenset({"text"})
 
 
-def check(formula: Formula, of_name: Callable[[str], Kinds]) -> None:
-    """Raise ValueError where a formula compares or adds what is of different dimensions; `of_name` tells a name's."""
-    _Checker(formula, of_name).kinds(ast.parse(formula.marked.removeprefix("="), mode="eval").body)
+def check(formula: Formula, of_name: Callable[[str], Kinds]) -> Kinds:
+    """Return what a formula computes to; `of_name` tells what a name is.
+
+    Raises ValueError where it compares or adds what is of different kinds.
+    """
+    try:
+        return _Checker(formula, of_name).kinds(ast.parse(formula.marked.removeprefix("="), mode="eval").body)
+    except RecursionError:
+        return None  # it cannot be computed either, which is told there
+
+
+def alike(one: Kinds, other: Kinds) -> bool:
+    """Return whether two values may be compared: figures are plain numbers of their unit, too."""
+    if one is None or other is None:
+        return True
+    return bool((one - PLAIN) & (other - PLAIN)) or (PLAIN in (one, other) and "" in one & other)
+
+
+def word(kinds: frozenset[str]) -> str:
+    """Return what a value is, in words."""
+    name = max(kinds)
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}" if name else "a plain number"
 
 
 class _Checker:
-    """Works out the dimensions of every part of one formula."""
+    """Works out what every part of one formula is."""
 
     def __init__(self, formula: Formula, of_name: Callable[[str], Kinds]) -> None:
         self.formula, self.of_name = formula, of_name
 
-    def kinds(self, node: ast.AST) -> Kinds:
+    def kinds(self, node: ast.expr) -> Kinds:
         """Return what a part may be, and look into all that it is made of."""
         if isinstance(node, ast.Name | ast.Attribute):
             written = self.formula.quantities.get(ast.unparse(node))
             return frozenset({written[1]}) if written else self.of_name(ast.unparse(node))
         if isinstance(node, ast.Constant):
-            number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
-            return PLAIN if number and node.value else None  # nothing is nothing of everything
+            return _constant(node.value)
+        if isinstance(node, ast.UnaryOp):
+            found = self.kinds(node.operand)
+            return None if isinstance(node.op, ast.Not) else found
         if isinstance(node, ast.BinOp):
             return self._binary(node)
         if isinstance(node, ast.Compare):
-            parts = [node.left, *node.comparators]
-            for left, right, operator in zip(parts, parts[1:], node.ops, strict=False):
-                if not isinstance(operator, ast.In | ast.NotIn):
-                    self._alike(left, right)
-        for child in _parts(node):
+            return self._compare(node)
+        if isinstance(node, ast.IfExp):
+            self.kinds(node.test)
+            return self._same([node.body, node.orelse])
+        if isinstance(node, ast.Call):
+            one = isinstance(node.func, ast.Name) and node.func.id not in ("min", "max")
+            return self._same(node.args[:1] if one else node.args)
+        if isinstance(node, ast.List):
+            return self._same(node.elts)
+        for child in node.values if isinstance(node, ast.BoolOp) else ():
             self.kinds(child)
         return None
 
     def _binary(self, node: ast.BinOp) -> Kinds:
-        if isinstance(node.op, ast.Add | ast.Sub):
-            return self._alike(node.left, node.right)
+        if isinstance(node.op, ast.Add | ast.Sub | ast.Mod):
+            return self._same([node.left, node.right])
         left, right = self.kinds(node.left), self.kinds(node.right)
         if isinstance(node.op, ast.Mult) and PLAIN in (left, right):
             return right if left == PLAIN else left
-        if isinstance(node.op, ast.Div | ast.FloorDiv) and left is not None:
-            return left if right == PLAIN else PLAIN if left == right else None
+        if isinstance(node.op, ast.Div | ast.FloorDiv) and left is not None and right is not None:
+            return left if right == PLAIN else PLAIN if (left - PLAIN) & (right - PLAIN) else None
+        return PLAIN if isinstance(node.op, ast.Pow) and left == right == PLAIN else None
+
+    def _compare(self, node: ast.Compare) -> Kinds:
+        parts = [(part, self.kinds(part)) for part in (node.left, *node.comparators)]
+        for one, other in pairwise(parts):
+            self._alike(one, other)
         return None
 
-    def _alike(self, left: ast.expr, right: ast.expr) -> Kinds:
-        """Return what both sides are; ValueError where nothing is."""
-        one, other = self.kinds(left), self.kinds(right)
-        if one is None or other is None:
-            return one or other
-        if not one & other:
-            raise ValueError(self._unlike((left, one), (right, other)))
-        return one & other
+    def _same(self, nodes: Sequence[ast.expr]) -> Kinds:
+        """Return what all of these are; ValueError where they are not alike."""
+        parts = [(node, self.kinds(node)) for node in nodes]
+        for one, other in pairwise(parts):
+            self._alike(one, other)
+        known = [kinds for _, kinds in parts if kinds is not None]
+        return max(known, key=lambda kinds: (kinds != PLAIN, -len(kinds))) if known else None
 
-    def _unlike(self, *sides: tuple[ast.expr, frozenset[str]]) -> str:
-        (quantity, kinds), (plain, others) = sorted(sides, key=lambda side: side[1] == PLAIN)
-        if isinstance(plain, ast.Constant):
+    def _alike(self, *sides: tuple[ast.expr, Kinds]) -> None:
+        (one, kinds), (other, others) = sorted(sides, key=lambda side: side[1] == PLAIN)
+        if alike(kinds, others) or kinds is None or others is None:
+            return
+        if isinstance(other, ast.Constant) and others == PLAIN and max(kinds) in EXAMPLES:
             example = EXAMPLES[max(kinds)]
-            return f"'{self._text(quantity)}' is {_word(kinds)}: give {self._text(plain)} a unit, as in '{example}'"
-        told = f"'{self._text(quantity)}' is {_word(kinds)} and '{self._text(plain)}' {_word(others)}"
-        return f"{told}: compare like with like"
+            told = f"'{self._text(one)}' is {word(kinds)}: give {self._text(other)} a unit, as in '{example}'"
+            raise ValueError(told)
+        told = f"'{self._text(one)}' is {word(kinds)} and '{self._text(other)}' {word(others)}"
+        raise ValueError(f"{told}: compare like with like")
 
     def _text(self, node: ast.expr) -> str:
         text = ast.unparse(node)
@@ -78,13 +114,8 @@ class _Checker:
         return text
 
 
-def _parts(node: ast.AST) -> Iterator[ast.expr]:
-    if isinstance(node, ast.Call):
-        yield from node.args
-    elif not isinstance(node, ast.Compare):
-        yield from (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
-
-
-def _word(kinds: frozenset[str]) -> str:
-    name = max(kinds)
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}" if name else "a plain number"
+def _constant(value: object) -> Kinds:
+    if isinstance(value, str):
+        return TEXT
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return PLAIN if number and value else None  # nothing is nothing of everything

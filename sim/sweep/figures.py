@@ -18,6 +18,8 @@ OWN = ("energy_pj", "edp", "area_mm2")
 """Figures that a sweep adds: energy in total in pJ, energy times time in J s, area in mm2."""
 
 _TEXT = {"layers", "not_modelled", "provenance", "schema", "arch", "workload", "convention"}
+_ENDS = {"seconds": "time", "_pj": "energy", "_mm2": "area", "_bytes": "size", "_hz": "frequency"}
+"""How the names of figures with a unit end, and what they are figures of."""
 _NUMBERS = [field.name for field in fields(Result) if field.name not in _TEXT]
 """Fields of a result in which there are numbers."""
 
@@ -50,6 +52,12 @@ def is_figure(name: str) -> bool:
     """Return whether a result may have a figure of that name."""
     plain = SHORT.get(name, name)
     return plain in OWN or plain.split(".")[0] in _NUMBERS
+
+
+def figure_kinds(name: str) -> frozenset[str]:
+    """Return what a figure is compared with: plain numbers, which are of its unit, and quantities where it has one."""
+    parts = SHORT.get(name, name).split(".")
+    return frozenset({""} | {kind for end, kind in _ENDS.items() for part in parts if part.endswith(end)})
 
 
 def figures_of(result: Result, area_mm2: float | None) -> Figures:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sim import arch as arch_module
 from sim.errors import ConfigError, Problem, nearest
+from sim.sweep.dimensions import PLAIN, TEXT, Kinds
 from sim.workload import open_workload
 from sim.yamlfile import Document, Path_, dotted
 
@@ -52,6 +54,21 @@ class Subject:
         """Return the params that all networks have, with the values of the first."""
         graphs = [open_workload(name) for name in self.workloads]
         return {k: v for k, v in graphs[0].params.items() if all(k in graph.params for graph in graphs)}
+
+    def kinds(self, target: Target) -> Kinds:
+        """Return what a key takes: a quantity of some dimension, a plain number or text; None where it takes others."""
+        value: Any = self.params().get(target.key.removeprefix("params."))
+        if target.of_chip:
+            told = " ".join(self.problems_of(target, 7))
+            wanted = re.search(r"(\w+) 7 needs a unit", told)  # the words of sim.units
+            if wanted is not None:
+                return frozenset({wanted[1]})
+            value = arch_module.build(self.chip).model_dump()
+            for key in target.path:
+                value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            return TEXT
+        return PLAIN if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def problems_of(self, target: Target, value: Any) -> list[str]:
         """Return what is wrong with a value by itself, whatever the other axes have."""

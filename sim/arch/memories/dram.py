@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sim import library
 from sim.arch.memory import MEMORIES, Channel, Memory
 from sim.arch.quantities import Count
 from sim.dram.device import Device, load
 from sim.errors import ConfigError, Problem
+from sim.extends import stamp
 from sim.yamlfile import SETTING, Clash, Path_, Strict
 
 Arrangement = Literal["row_major", "channel_last", "tiled"]
@@ -88,7 +88,7 @@ class Dram(Memory):
         policies = {key: value for key in POLICIES if (value := getattr(self, key)) is not None}
         timing = {f"timing.{name}": clocks for name, clocks in self.timing.items()}
         settings = tuple((key, _frozen(value)) for key, value in {**policies, **timing}.items())
-        return _load(self.device, settings, library.stamp("dram", self.device))
+        return _load(self.device, settings, stamp("dram", self.device))
 
     def channel(self, clock: int) -> Channel:
         """Return the channel in cycles at the peak of the device: no transfer is faster."""
@@ -112,5 +112,5 @@ def _frozen(value: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, policies: tuple[tuple[str, Any], ...], stamp: int) -> Device:
+def _load(name: str, policies: tuple[tuple[str, Any], ...], files: tuple[tuple[str, int], ...]) -> Device:
     return load(name, {key: list(value) if isinstance(value, tuple) else value for key, value in policies})

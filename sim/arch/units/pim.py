@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sim import library
 from sim.arch.quantities import Count
 from sim.arch.unit import UNITS, Unit
 from sim.errors import ConfigError, TiletickError
+from sim.extends import stamp
 from sim.pim.device import Device, load
 from sim.yamlfile import Clash
 
@@ -48,7 +48,7 @@ class Pim(Unit):
     @model_validator(mode="after")
     def _loads(self) -> Pim:
         try:
-            _load(self.device, (), library.stamp("pim", self.device))
+            _load(self.device, (), stamp("pim", self.device))
         except TiletickError as error:
             raise Clash(str(error).replace("\n", "; "), ("device",)) from None
         try:
@@ -62,11 +62,11 @@ class Pim(Unit):
         """Return the device with the settings of this chip; ConfigError where they do not fit together."""
         settings = {key: value for key in POLICIES if (value := getattr(self, key)) is not None}
         timing = {f"timing.{name}": clocks for name, clocks in self.timing.items()}
-        return _load(self.device, tuple((settings | timing).items()), library.stamp("pim", self.device))
+        return _load(self.device, tuple((settings | timing).items()), stamp("pim", self.device))
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, settings: tuple[tuple[str, Any], ...], stamp: int) -> Device:
+def _load(name: str, settings: tuple[tuple[str, Any], ...], files: tuple[tuple[str, int], ...]) -> Device:
     bare = load(name)
     own = {f"timing.{key}": each.cycles for key, each in bare.spec.timing.items()}
     return load(name, {key: value for key, value in settings if own.get(key) != value})

@@ -1,4 +1,4 @@
-"""What each action of a chip costs: products, registers, accesses, lane operations, link bits."""
+"""What each action of a chip costs: products, registers, accesses, lane operations, link bits (Accelergy's ERT)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sim.kernel import Kernel, VectorWork
 from sim.mapper import Prices
 
 
-class Tariff:
-    """Prices of a chip's actions by (component, action); those of single operations join as they are asked for."""
+class ActionCosts:
+    """The energy reference table of a chip: the cost of each (component, action), operations as they are asked for."""
 
     def __init__(self, chip: Arch, array: str) -> None:
         self.chip, self.array = chip, array
