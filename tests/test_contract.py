@@ -15,11 +15,11 @@ from sim.fusing import settle
 from sim.graph import Graph, Node
 from sim.kernel import Attention, Contraction
 from sim.layers import lower
-from sim.mapper import Trials
 from sim.op import OPS
 from sim.simulate import run, simulate
 from sim.timeline import CAUSES
 from sim.workload import open_workload
+from tests.laws import HOUR
 
 OPERANDS = ("weight", "input", "output", "kv", "index", "routing")
 CHIPS = [n for n in library.names("arch") if not (arch_module.load(n).fabric or arch_module.load(n).pim)]
@@ -225,6 +225,7 @@ def test_cycles_are_at_least_what_compute_lanes_and_bandwidth_need(case):
         assert 0 <= result.dram["dram"]["bandwidth_utilization"] <= 1
 
 
+@pytest.mark.timeout(HOUR)
 @pytest.mark.parametrize("where", BOUNDED)
 def test_a_larger_chip_is_never_slower(where):
     """On the memory of one bandwidth and one latency, which takes the place of DRAM controllers here.
@@ -236,11 +237,10 @@ def test_a_larger_chip_is_never_slower(where):
     chip, graph = opened(where)
     if isinstance(chip.memory, Dram):
         chip = chip.model_copy(update={"memory": arch_module.load("edge_tpu_like_simple").memory})
-    trials = Trials()
     for prefetch in (False, True):
-        before = simulate(chip.model_copy(update={"prefetch": prefetch}), graph, {}, trials=trials).cycles
+        before = simulate(chip.model_copy(update={"prefetch": prefetch}), graph, {}).cycles
         for what, larger in larger_than(chip):
-            after = simulate(larger.model_copy(update={"prefetch": prefetch}), graph, {}, trials=trials).cycles
+            after = simulate(larger.model_copy(update={"prefetch": prefetch}), graph, {}).cycles
             assert after <= before, (what, prefetch)
 
 
