@@ -228,6 +228,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
      "sweep: constraints[0]: 'layers.gemm.m' has no value to compute with; the network's params"),
     ({"set": {"inputs.capacity": "= memory.bandwidth"}},
      "sweep: set.inputs.capacity: is a size, and '= memory.bandwidth' a bandwidth"),
+    ({"set": {"inputs.capacity": "= rows * 512"}},
+     "sweep: set.inputs.capacity: is a size, and '= rows * 512' a plain number; multiply by 1 B"),
     ({"set": {"array.cols": "= inputs.capacity"}},
      "sweep: set.array.cols: is a plain number, and '= inputs.capacity' a size"),
     ({"set": {"array.cols": "= cycles"}},

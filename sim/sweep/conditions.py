@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim import arch as arch_module
 from sim.errors import ConfigError, Problem, unknown
-from sim.sweep.axes import number, quantity
+from sim.sweep.axes import BASE, number, quantity
 from sim.sweep.dimensions import PLAIN, TEXT, Kinds, alike, check, word
 from sim.sweep.figures import figure_kinds, is_figure
 from sim.sweep.formula import Formula, formula
@@ -149,7 +149,9 @@ def _column(
     rule, terms = formula(written), Terms(space, subject, area)
     made, wanted = check(rule, terms.kinds), subject.kinds(target)
     if made is not None and wanted is not None and not alike(made, wanted):
-        raise ValueError(f"is {word(wanted)}, and '{written}' {word(made)}")
+        unit = BASE.get(max(wanted), "")
+        way_out = f"; multiply by 1 {unit}" if made == PLAIN and unit else ""
+        raise ValueError(f"is {word(wanted)}, and '{written}' {word(made)}{way_out}")
     kinds = wanted or made
     dimension = rule.dimension if kinds is None else max(kinds) if kinds not in (PLAIN, TEXT) else None
     found, index = terms.evaluate(rule, rule.value)
