@@ -112,7 +112,13 @@ OPERATORS = [
 ]
 
 
-BOUNDED = [one for one in NETWORKS + OPERATORS if arch_module.load(one.values[0][0]).bounded]
+BOUNDED = [
+    pytest.param((chip, name), id=one.id, marks=one.marks if name.startswith("resnet") else pytest.mark.slow)
+    for one in NETWORKS
+    for chip, name in one.values
+    if arch_module.load(chip).bounded
+] + [one for one in OPERATORS if arch_module.load(one.values[0][0]).bounded]
+"""What has something to enlarge."""
 
 
 def opened(where):
