@@ -51,7 +51,7 @@ def chain(path: Path) -> list[Path]:
 
 def stamp(kind: str, name: str) -> tuple[tuple[str, int], ...]:
     """Return the files behind `name` and when each was changed last: who keeps what they say reads them anew then."""
-    return tuple((str(path), path.stat().st_mtime_ns) for path in chain(library.find(kind, name)))
+    return tuple((str(path.resolve()), path.stat().st_mtime_ns) for path in chain(library.find(kind, name)))
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sim import library
 from sim.energy.schema import (
@@ -18,6 +19,7 @@ from sim.energy.schema import (
 )
 from sim.energy.sram import at_capacity, capacity_note, energy_at, loglog, width_note
 from sim.errors import ConfigError, Problem, unknown
+from sim.extends import stamp
 from sim.formats import PLAIN, element_of
 from sim.kernel import LANE_OPERATIONS
 
@@ -181,8 +183,13 @@ def load(name: str) -> Table:
 
     Raises ConfigError with every problem of the table together, each at its line.
     """
-    schema, file = load_schema(name)
+    schema, file = _schema(name, stamp("energy", name))
     return Table(name, file, schema)
+
+
+@lru_cache(maxsize=16)
+def _schema(name: str, files: tuple[tuple[str, int], ...]) -> tuple[Schema, str]:
+    return load_schema(name)
 
 
 def names() -> list[str]:
