@@ -163,16 +163,15 @@ def unlimited(case):
     return arch.model_copy(update={"buffers": wide}), stages
 
 
-@law(runs_of_stages(bounded=True), quick=50, full=1000)
+@law(runs_of_stages(bounded=True), quick=50, full=2000)
 def test_without_prefetch_stages_take_what_each_takes_alone(case):
-    """Those with operands on chip may begin while one that they do not depend on is under way."""
-    arch, stages = case
+    """Those with operands on chip may begin while one that they do not depend on is under way; where ports have limits
+    they may hold it up."""
+    overlap = any(read.on_chip for stage in case[1] for read in stage.reads)
+    arch, stages = unlimited(case) if overlap else case
     arch = arch.model_copy(update={"prefetch": False})
-    alone = sum(run(arch, [replace(stage, layer=0)]).cycles for stage in stages)
-    cycles = run(arch, stages).cycles
-    assert cycles <= alone
-    if not any(read.on_chip for stage in stages for read in stage.reads):
-        assert cycles == alone
+    cycles, alone = run(arch, stages).cycles, sum(run(arch, [replace(s, layer=0)]).cycles for s in stages)
+    assert cycles <= alone if overlap else cycles == alone
 
 
 @law(runs_of_stages(bounded=True), st.integers(2, 7), quick=25, full=1000)
