@@ -155,6 +155,7 @@ class FrontEnd:
             for into in (*self.waits.values(), *(() if self.arch.bounded else (self.fresh,))):
                 into += [(signal, "wait_dependency") for signal in self.ends]
         self.chain: Signal | None = None
+        self.added: Signal | None = None
         self.stored: Signal | None = None
         self.worked: Job | None = None
         self.ends = []
@@ -171,7 +172,7 @@ class FrontEnd:
     def finish(self) -> None:
         """End a stage: its output is complete with its last result and its last store."""
         self._take_turns(None)
-        self.ends = [signal for signal in (self.chain, self.stored) if signal is not None]
+        self.ends = [signal for signal in (self.chain, self.added, self.stored) if signal is not None]
         for tensor in self.stage.completes:
             self.tensors[tensor] = [*self.tensors.get(tensor, ()), *self.ends]
 
@@ -311,8 +312,10 @@ class FrontEnd:
             self._ordered(step, step.order)
             return
         waits, self.fresh = self.fresh + self._window("wait_dependency"), []
-        if isinstance(step, Process) and self.chain is not None:
-            waits = [*waits, (self.chain, "wait_dependency")]
+        if isinstance(step, Process):
+            waits = [*waits, *self._sums()]
+        elif step.first:
+            self.added = None
         job = self.queues.job(step, self.stage.layer, waits)
         self._fill(job)
         self.work += 1
@@ -322,14 +325,18 @@ class FrontEnd:
         self.recent.append(job.released)
 
     def _store(self, step: Store, at: Position) -> None:
-        waits: list[Wait] = [(self.chain, "wait_dependency")] if self.chain is not None else []
-        job = self._transfer(step, waits, at)
+        job = self._transfer(step, self._sums(), at)
         if step.order is not None:
             self._make(step.order.makes, [(job.done, "wait_dependency")])
             self._delay(job, self.unit_of(step), step.order)
         else:
             self.pending.append((self.work, job))
         self.stored = job.done
+
+    def _sums(self) -> list[Wait]:
+        """Return the waits for an output: its last step, and sums of several arrays if the last came from one alone."""
+        last = (self.chain,) if self.chain is self.added else (self.chain, self.added)
+        return [(signal, "wait_dependency") for signal in last if signal is not None]
 
     def _transfer(self, step: Load | Store, waits: list[Wait], at: Position) -> Job:
         """Return the job of a transfer, which knows its addresses where memory asks for them."""
@@ -350,7 +357,7 @@ class FrontEnd:
             return
         if isinstance(step, Reduce):
             job = self.queues.job(step, self.stage.layer, [(s, "wait_dependency") for s in (self.chain,) if s])
-            self.chain = job.done
+            self.chain = self.added = job.done
             self.recent[-1] = job.released  # the work step is over when its sums have left the arrays
         else:
             cause = "wait_input" if step.operand == "input" else "wait_weight"

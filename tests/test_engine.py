@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from sim.arch import Arch, Simple, channel
+from sim.arch import Arch, Link, Simple, channel
 from sim.engine import Engine
 from sim.errors import CapacityError, DeadlockError
 from sim.fits import check
@@ -161,6 +161,18 @@ def unlimited(case):
     arch, stages = case
     wide = {name: buffer.model_copy(update={"bandwidth": None}) for name, buffer in arch.buffers.items()}
     return arch.model_copy(update={"buffers": wide}), stages
+
+
+def test_an_output_is_stored_when_the_sums_of_all_arrays_are_added():
+    """Of k = 3 in tiles of 2 on two arrays the last tile is of one array alone, and done before the link is."""
+    arch = chip(count=2).model_copy(update={"link": Link(bandwidth="1 B/cycle", latency=0)})
+    kernel = Contraction("c", 1, 3, 64, 1)
+    mapping = Mapping(64, 1, 2, 1, ("m", "n", "k"), (("weight", 0), ("input", 0), ("output", 0)), split="k")
+    timeline = Engine(arch, record=True).run([Stage(plan_contraction(Tiling(kernel, mapping), arch, "array"), 0)])
+    added = max(end for _, end, _, cause in timeline.ledgers["link"].slices if cause == "compute")
+    worked = max(end for _, end, _, cause in timeline.ledgers["array"].slices if cause == "compute")
+    stored = max(start for start, _, _, cause in timeline.ledgers["dram"].slices if cause == "compute")
+    assert worked < added <= stored
 
 
 @law(runs_of_stages(bounded=True), quick=50, full=2000)
