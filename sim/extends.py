@@ -43,7 +43,8 @@ def chain(path: Path) -> list[Path]:
         beside = found[-1].parent
         places = (Path(base), beside / base, beside / f"{base}.yaml")
         parent = next((place for place in places if place.is_file()), None)
-        if parent is None or parent in found:  # one of the library by its name, or a circle, which is told elsewhere
+        known = {path.resolve() for path in found}
+        if parent is None or parent.resolve() in known:  # the library's by name, or a circle, which is told elsewhere
             break
         found.append(parent)
     return found

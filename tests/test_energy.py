@@ -370,6 +370,12 @@ def test_a_table_that_is_edited_is_read_anew(write: Write, tmp_path: Path) -> No
         assert energy.load(str(tmp_path / "ours.yaml")).link().pj == pj
 
 
+def test_a_circle_of_tables_is_told_by_whatever_way_it_goes_round(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "other.yaml").write_text("extends: ../mine.yaml\nabout: other\n", encoding="utf-8")
+    assert "extends this table in turn" in failure(write("extends: below/other.yaml\nabout: mine\n"))
+
+
 def test_all_problems_of_a_table_are_told_together(write: Write) -> None:
     path = write(
         "extends: 45nm\noperations:\n  mul:\n    int8: {value: 0.2, source: horowitz}\n"
